@@ -1,0 +1,1 @@
+"""The inference service: a FastAPI process in front of supervised engine processes."""

@@ -1,0 +1,90 @@
+"""Reads and writes a model folder's manifest.json: all that export and service share."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import pydantic
+
+from service.errors import ModelFolderError
+
+FILE_NAME = "manifest.json"
+SCHEMA_VERSION = 1
+TOKENIZER_FILE = "tokenizer.json"
+
+Task = Literal["text-generation", "image-text-to-text"]
+WeightFormat = Literal["int8", "int4", "fp16"]
+
+
+class _Model(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Model):
+    """Where the weights came from, precisely enough to fetch the same again."""
+
+    kind: Literal["package", "gguf", "folder", "hub"]
+    identity: str = pydantic.Field(description="package==version, file name, folder name or hub id")
+    sha256: str | None = None
+    revision: str | None = None
+
+
+class ImageLimits(_Model):
+    """What a vision model takes."""
+
+    max_images: int
+    max_width: int
+    max_height: int
+
+
+class Manifest(_Model):
+    """What a model folder holds. `group_size` is None where weights are scaled per channel."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    source: Source
+    task: Task
+    architecture: str
+    weight_format: WeightFormat
+    group_size: int | None
+    device: Literal["CPU", "GPU"]
+    context_length: int = pydantic.Field(gt=0, description="tokens, prompt and answer together")
+    eos_token_ids: list[int] = pydantic.Field(min_length=1)
+    image_limits: ImageLimits | None = None
+    tool_versions: dict[str, str]
+    created_at: datetime
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read and check `folder`/manifest.json.
+
+    Raises:
+        ModelFolderError: when the folder or the file is missing, or its content is not a manifest
+            of this version; the message says what to do.
+    """
+    path = folder / FILE_NAME
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = "no such folder" if not folder.is_dir() else f"no readable {FILE_NAME} in it"
+        raise ModelFolderError(
+            f"{folder} is not a converted model: {reason}. "
+            "Convert one with: python export/convert.py SOURCE --output DIR"
+        ) from error
+    try:
+        return Manifest.model_validate_json(content)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ModelFolderError(
+            f"{path} is not a version {SCHEMA_VERSION} manifest ({field}: {first['msg']}). "
+            "Convert the model again with: python export/convert.py SOURCE --force"
+        ) from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write `folder`/manifest.json, whole or not at all."""
+    part = folder / f".{FILE_NAME}.part"
+    part.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    os.replace(part, folder / FILE_NAME)
