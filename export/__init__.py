@@ -1,0 +1,1 @@
+"""Converts models into the folders that the service serves."""

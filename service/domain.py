@@ -7,6 +7,14 @@ FinishReason = Literal["length", "eos_token", "stop_sequence"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Grammar:
+    """What the answer must match: a JSON schema (as JSON text) or a regular expression."""
+
+    kind: Literal["json_schema", "regex"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """How the next token is chosen, and when generation ends.
 
@@ -28,6 +36,7 @@ class Sampling:
     presence_penalty: float = 0.0
     seed: int | None = None
     logprobs: bool = False
+    grammar: Grammar | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +90,56 @@ class Finish:
     generated_tokens: int
     seed: int | None
     timings: Timings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """The first event of an answer: the engine took the request up."""
+
+    prompt_tokens: int
+    seed: int | None
+    queue_s: float
+
+
+GenerationEvent = Start | Token | Finish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A whole answer: the fold of its events."""
+
+    tokens: list[Token]
+    finish: Finish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRequest:
+    """A request as a client sent it: types and ranges of single fields are right, the whole is unchecked.
+
+    None means not given. `truncate` keeps that many last tokens of the prompt.
+    """
+
+    text: str
+    max_new_tokens: int | None = None
+    min_new_tokens: int = 0
+    ignore_eos: bool = False
+    do_sample: bool | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    repetition_penalty: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    truncate: int | None = None
+    logprobs: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLimits:
+    """How many tokens one request may have, prompt and answer; `default_new` where the client says nothing."""
+
+    max_input: int
+    max_total: int
+    default_new: int

@@ -10,7 +10,7 @@ TiberError
 │   ├── OverloadedError   as many requests as allowed are running or waiting
 │   └── UnavailableError  the engine is starting, restarting or draining
 ├── DeadlineError         the request's time is up
-├── GenerationError       the engine gave up on this one request
+├── EngineError           the engine refused or failed on this one request
 ├── ConfigError           a setting, a flag or a configuration file is wrong
 └── ModelFolderError      a model folder is missing, incomplete or of another version
 """
@@ -68,8 +68,8 @@ class DeadlineError(TiberError):
     """The request's time is up; its work was cancelled."""
 
 
-class GenerationError(TiberError):
-    """The engine gave up on this one request."""
+class EngineError(TiberError):
+    """The engine refused or failed on this one request: a fault of ours, not the client's."""
 
 
 class ConfigError(TiberError):

@@ -1,0 +1,1 @@
+"""The HTTP side: thin routes, wire models, pure mappers, one table of errors."""

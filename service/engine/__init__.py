@@ -1,0 +1,1 @@
+"""Runs the model in a supervised child process."""

@@ -1,0 +1,1 @@
+"""Checks what clients send before anything reaches an engine."""

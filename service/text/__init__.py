@@ -1,0 +1,1 @@
+"""Turns token ids into text as they come."""

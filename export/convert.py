@@ -1,0 +1,119 @@
+"""Converts a model to OpenVINO IR: the command line.
+
+Run it as `python export/convert.py` from a checkout, installed or not, or as `python -m export.convert`.
+"""
+# ruff: noqa: E402 - the import path must be right before the first import of this project
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+if not __package__:  # run as a script: its own folder is on the import path, and the project is not
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+import click
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from export.conversion import convert
+from export.existing import default_output, is_already_converted
+from export.progress import Steps
+from export.quiet import native_output_hidden
+from export.request import Device, Request
+from export.sources import resolve_source, slug
+from service.errors import ConfigError, TiberError
+from service.manifest import WeightFormat
+
+EXAMPLES = """
+Examples:
+
+  python export/convert.py
+      The default model (SmolLM2-135M-Instruct) with INT8 weights, into ./models/smollm2-135m-instruct-int8
+
+  python export/convert.py llama-3.2-1b.Q8_0.gguf --output /srv/models/llama
+      A GGUF file; needs no torch
+
+  python export/convert.py ./my-finetuned-model --weights int4
+      A Hugging Face folder; needs: pip install '.[export]'
+
+  python export/convert.py HuggingFaceTB/SmolLM2-360M-Instruct --revision main
+      A model on the Hugging Face hub; needs the same, and the network
+"""
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+@app.command(
+    name="convert.py", epilog=EXAMPLES.replace("\n\n", "\n\n\b\n"), context_settings={"max_content_width": 110}
+)
+def command(
+    source: Annotated[
+        str | None,
+        typer.Argument(help="'default', a .gguf file, a Hugging Face model folder, or a hub id such as org/name."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write.  [default: ./models/NAME-WEIGHTS]", show_default=False)
+    ] = None,
+    weights: Annotated[WeightFormat, typer.Option(help="How the weights are stored.")] = "int8",
+    device: Annotated[Device, typer.Option(help="Device that will serve the model.")] = "CPU",
+    name: Annotated[
+        str | None, typer.Option(help="What the service calls the model.  [default: from SOURCE]", show_default=False)
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of a hub id.", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Convert again, replacing a converted model.")] = False,
+) -> None:
+    """Convert a model to an OpenVINO folder that tiber-serve serves.
+
+    The folder's path is printed on stdout, everything else on stderr. The folder appears whole or not at all.
+    """
+    resolved = resolve_source(source, revision)
+    called = _checked_name(name) if name is not None else resolved.name
+    place = Path(output or default_output(called, weights)).expanduser().resolve()
+    request = Request(name=called, output=place, weights=weights, device=device, force=force)
+    console = Console(stderr=True)
+    if is_already_converted(resolved, request):
+        console.print(f"already converted: {escape(str(place))}", highlight=False, soft_wrap=True)
+    else:
+        with native_output_hidden():
+            convert(resolved, request, Steps(console))
+        console.print(f"converted: {escape(str(place))}", highlight=False, soft_wrap=True)
+    sys.stdout.write(f"{place}\n")
+
+
+def main() -> None:
+    """Run the command; every expected failure is one line on stderr."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=False)
+    except click.ClickException as error:
+        _fail(f"{error.format_message().replace(chr(10), ' ')} (see --help)", error.exit_code)
+    except ConfigError as error:
+        _fail(error.message, 2)
+    except TiberError as error:
+        _fail(error.message, 1)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted: nothing was written", 130)
+
+
+def _checked_name(name: str) -> str:
+    if name != slug(name):
+        raise ConfigError(f"--name {name}: use lower case letters, digits, dots and dashes, such as {slug(name)}")
+    return name
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, code: int) -> None:
+    sys.stderr.write(f"error: {message}\n")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""Tells whether an output folder already holds what a conversion is asked for."""
+
+from pathlib import Path
+
+from export.checksum import file_sha256, folder_sha256
+from export.publish import is_model_folder, recover, refuse_foreign
+from export.request import Request
+from export.sources import FolderSource, GgufSource, HubSource, Source
+from service.errors import ConfigError
+from service.manifest import Manifest, read_manifest
+
+
+def is_already_converted(source: Source, request: Request) -> bool:
+    """Whether the output holds this very conversion; False also when it is to be made again.
+
+    Raises:
+        ConfigError: when it holds another model, or files that are not a model.
+        ModelFolderError: when it holds a model of another version of this project.
+    """
+    recover(request.output)
+    refuse_foreign(request.output)
+    if request.force or not is_model_folder(request.output):
+        return False
+    difference = _difference(read_manifest(request.output), source, request)
+    if difference is None:
+        return True
+    raise ConfigError(f"{request.output} holds {difference}: use --force to replace it, or choose another --output")
+
+
+def _difference(manifest: Manifest, source: Source, request: Request) -> str | None:
+    """What the converted model has that was not asked for, in words; None when nothing."""
+    there = manifest.source
+    if (there.kind, there.identity) != (source.kind, source.identity):
+        return f"a model from {there.identity}, not {source.identity}"
+    if manifest.weight_format != request.weights:
+        return f"{manifest.weight_format} weights, not {request.weights}"
+    if manifest.device != request.device:
+        return f"a model for {manifest.device}, not {request.device}"
+    if manifest.name != request.name:
+        return f"a model named {manifest.name}, not {request.name}"
+    return _content_difference(manifest, source)
+
+
+def _content_difference(manifest: Manifest, source: Source) -> str | None:
+    there = manifest.source
+    if isinstance(source, HubSource):
+        if source.revision is None or (there.revision or "").startswith(source.revision):
+            return None
+        return f"revision {there.revision}, not {source.revision}"
+    if there.sha256 == source_sha256(source):
+        return None
+    return f"another version of {source.identity}"
+
+
+def source_sha256(source: Source) -> str | None:
+    """The fingerprint of a source's content; a hub's is its revision instead."""
+    if isinstance(source, HubSource):
+        return None
+    if isinstance(source, FolderSource):
+        return folder_sha256(source.path)
+    if isinstance(source, GgufSource):
+        return file_sha256(source.path)
+    return source.sha256
+
+
+def default_output(name: str, weights: str) -> Path:
+    """Where a model goes unless another place is asked for."""
+    return Path("models") / f"{name}-{weights}"

@@ -1,0 +1,102 @@
+"""Converts a GGUF file to an OpenVINO model folder, without torch."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from export.errors import ConversionError
+from export.gguf_file import GgufFile
+from export.progress import Steps
+from export.publish import MODEL_FILE
+from export.request import Request
+from service.manifest import TOKENIZER_FILE
+
+ROLES = {"bos": "bos", "eos": "eos", "pad": "padding"}  # Hugging Face's names and GGUF's
+
+
+def convert_gguf(gguf: GgufFile, request: Request, folder: Path, scratch: Path, steps: Steps) -> int | None:
+    """Write the model that `gguf` holds into `folder`; return the INT4 group size, None for other formats.
+
+    Raises:
+        ConversionError: when the engine can't read the file, or the tokenizer's rules are not known.
+    """
+    from export.gguf_tokenizer import build_tokenizer
+
+    tokenizer = build_tokenizer(gguf)  # first: it refuses in a second what would fail after minutes
+    with steps.step("Reading the weights"):
+        read = _read_with_genai(gguf.path, scratch)
+    group_size = _write_weights(read, request, folder, steps)
+    for file in read.glob("openvino_*tokenizer.*"):
+        shutil.move(file, folder / file.name)
+    tokenizer.save(str(folder / TOKENIZER_FILE))
+    _write_side_files(gguf, folder)
+    with steps.step("Checking the tokenizer"):
+        _check_tokenizer(folder)
+    return group_size
+
+
+def _read_with_genai(path: Path, scratch: Path) -> Path:
+    """Let GenAI's reader save the file's model and tokenizer as OpenVINO IR; return their folder."""
+    import openvino_genai
+
+    scratch.mkdir()
+    link = scratch / path.name  # the reader saves beside the file that it is given
+    link.symlink_to(path)
+    try:
+        openvino_genai.LLMPipeline(link, "CPU", enable_save_ov_model=True)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ConversionError(
+            f"OpenVINO can't read {path.name} ({reason}): convert the model from its Hugging Face folder instead"
+        ) from error
+    link.unlink()
+    return scratch
+
+
+def _write_weights(read: Path, request: Request, folder: Path, steps: Steps) -> int | None:
+    import openvino
+
+    from export.fold import fold_low_bit_weights
+    from export.quantise import compress
+
+    model = openvino.Core().read_model(read / MODEL_FILE)
+    with steps.step("Unpacking the weights") as advance:
+        fold_low_bit_weights(model, advance)
+    with steps.step(f"Compressing the weights to {request.weights.upper()}"):
+        model, group_size = compress(model, request.weights)
+    with steps.step("Saving"):
+        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=request.weights == "fp16")
+    return group_size
+
+
+def _write_side_files(gguf: GgufFile, folder: Path) -> None:
+    ids = {role: gguf.fields.get(f"tokenizer.ggml.{key}_token_id") for role, key in ROLES.items()}
+    known: dict[str, Any] = {f"{role}_token_id": int(value) for role, value in ids.items() if value is not None}
+    eos = list(gguf.eos_token_ids)
+    _write_json(folder / "generation_config.json", known | {"eos_token_id": eos if len(eos) > 1 else eos[0]})
+    config = {
+        "model_type": gguf.architecture,
+        "max_position_embeddings": gguf.context_length,
+        "vocab_size": len(gguf.require("tokenizer.ggml.tokens")),
+    }
+    _write_json(folder / "config.json", config | known)
+    template = gguf.fields.get("tokenizer.chat_template")
+    if template:
+        (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _check_tokenizer(folder: Path) -> None:
+    from export.tokenizer_check import find_disagreement
+
+    disagreement = find_disagreement(folder)
+    if disagreement is not None:
+        raise ConversionError(
+            f"the tokenizer built from the file and OpenVINO's own differ in the {disagreement}: "
+            "convert the model from its Hugging Face folder instead"
+        )

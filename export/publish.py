@@ -1,0 +1,134 @@
+"""Makes an output folder appear whole or not at all."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.errors import ConversionError
+from service.errors import ConfigError
+from service.manifest import FILE_NAME as MANIFEST_FILE
+
+MODEL_FILE = "openvino_model.xml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """Where a conversion works, beside its output and hidden: `model` becomes the output."""
+
+    output: Path
+    root: Path
+    model: Path
+
+    def scratch(self, name: str) -> Path:
+        """A path for files that are not part of the output."""
+        return self.root / name
+
+    def publish(self) -> None:
+        """Put `model` in the output's place; a model there goes only now that the new one is whole."""
+        _flush_to_disk(self.model)
+        old = _old_path(self.output)
+        if self.output.exists():
+            self.output.rename(old)
+        self.model.rename(self.output)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether `folder` was published by a conversion, of whatever version."""
+    return (folder / MANIFEST_FILE).is_file() and (folder / MODEL_FILE).is_file()
+
+
+def refuse_foreign(output: Path) -> None:
+    """Refuse an output that holds something else than a converted model.
+
+    Raises:
+        ConfigError: naming it; nobody's files are ever overwritten.
+    """
+    if output.is_dir():
+        if any(output.iterdir()) and not is_model_folder(output):
+            raise ConfigError(f"{output} holds files that are not a converted model: choose another --output")
+    elif output.exists():
+        raise ConfigError(f"{output} is a file: choose another --output")
+
+
+@contextmanager
+def workspace(output: Path) -> Iterator[Workspace]:
+    """Own `output` for the block: one conversion at a time, nothing left behind however the block ends.
+
+    What a killed run left is removed, or, when it died between moving the old model away and
+    moving the new one in, the old model is put back.
+
+    Raises:
+        ConversionError: when another conversion has it, or it can't be written.
+    """
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(output):
+            root = _clean(output)
+            try:
+                (root / "model").mkdir(parents=True)
+                yield Workspace(output=output, root=root, model=root / "model")
+            finally:
+                shutil.rmtree(root, ignore_errors=True)
+    except OSError as error:
+        place = error.filename or output
+        raise ConversionError(f"can't write {place}: {error.strerror or error}; choose another --output") from error
+
+
+def recover(output: Path) -> None:
+    """Put back the model that a run killed in the middle of publishing had moved away."""
+    old = _old_path(output)
+    if is_model_folder(old) and not output.exists():
+        old.rename(output)
+
+
+def _clean(output: Path) -> Path:
+    recover(output)
+    shutil.rmtree(_old_path(output), ignore_errors=True)
+    root = output.parent / f".{output.name}.partial"
+    shutil.rmtree(root, ignore_errors=True)
+    return root
+
+
+def _old_path(output: Path) -> Path:
+    return output.parent / f".{output.name}.old"
+
+
+@contextmanager
+def _lock(output: Path) -> Iterator[None]:
+    path = output.parent / f".{output.name}.lock"
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_same_file(descriptor, path):
+                break
+            os.close(descriptor)  # its last owner removed it after we opened it
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise ConversionError(f"another conversion to {output} is running: wait for it to end") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _is_same_file(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _flush_to_disk(folder: Path) -> None:
+    for path in [*folder.iterdir(), folder]:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,51 @@
+"""What one conversion is asked to do, in terms free of the command line."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from service.manifest import Manifest, Task, WeightFormat
+from service.manifest import Source as SourceRecord
+
+Device = Literal["CPU", "GPU"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One conversion: `name` is what the service will call the model."""
+
+    name: str
+    output: Path
+    weights: WeightFormat
+    device: Device
+    force: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Converted:
+    """What a converter learned about the model that it wrote."""
+
+    source: SourceRecord
+    task: Task
+    architecture: str
+    group_size: int | None
+    context_length: int
+    eos_token_ids: tuple[int, ...]
+
+    def manifest(self, request: Request, tool_versions: dict[str, str]) -> Manifest:
+        """Join what was asked with what was found."""
+        from datetime import UTC, datetime
+
+        return Manifest(
+            name=request.name,
+            source=self.source,
+            task=self.task,
+            architecture=self.architecture,
+            weight_format=request.weights,
+            group_size=self.group_size,
+            device=request.device,
+            context_length=self.context_length,
+            eos_token_ids=list(self.eos_token_ids),
+            tool_versions=tool_versions,
+            created_at=datetime.now(UTC),
+        )

@@ -1,0 +1,97 @@
+"""Checks that a conversion fits this machine before it starts."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from export.errors import ConversionError
+from service.manifest import WeightFormat
+
+BYTES_PER_WEIGHT: dict[WeightFormat, float] = {"int8": 1.05, "int4": 0.75, "fp16": 2.0}
+RUNTIME_BYTES = 1_500_000_000  # interpreter, libraries, and the trial's 1 GB cache
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """Bytes that a conversion takes at its peak."""
+
+    disk: int
+    memory: int
+
+
+def gguf_need(
+    *, file_bytes: int, parameter_count: int, largest_tensor: int, weights: WeightFormat, download_bytes: int = 0
+) -> Need:
+    """The need of a GGUF conversion: the saved copy and the output on disk; in memory the f16 weights,
+    the output, the file as read, and one weight in f32 twice (the value and its product).
+    """  # noqa: D205 - one sentence
+    output = int(parameter_count * BYTES_PER_WEIGHT[weights])
+    disk = download_bytes + file_bytes + output
+    memory = RUNTIME_BYTES + 2 * parameter_count + output + file_bytes + 8 * largest_tensor
+    return Need(disk=disk, memory=memory)
+
+
+def folder_need(*, weight_bytes: int, weights: WeightFormat) -> Need:
+    """The need of a conversion through torch: the 16-bit weights as loaded, traced, and the output."""
+    output = int(weight_bytes / 2 * BYTES_PER_WEIGHT[weights])
+    return Need(disk=weight_bytes + output, memory=RUNTIME_BYTES * 2 + 2 * weight_bytes + output)
+
+
+def check_resources(need: Need, folder: Path) -> None:
+    """Compare `need` with what `folder`'s disk and this process's memory have left.
+
+    Raises:
+        ConversionError: naming need, have and what to do.
+    """
+    require(need, disk=shutil.disk_usage(folder).free, memory=available_memory(), folder=folder)
+
+
+def require(need: Need, *, disk: int, memory: int, folder: Path) -> None:
+    """Compare `need` with what there is, in bytes.
+
+    Raises:
+        ConversionError: naming need, have and what to do.
+    """
+    if need.disk > disk:
+        raise ConversionError(
+            f"the conversion needs {gib(need.disk)} of disk under {folder} and {gib(disk)} are free: "
+            "free some, or choose an --output on another disk"
+        )
+    if need.memory > memory:
+        raise ConversionError(
+            f"the conversion needs {gib(need.memory)} of memory and {gib(memory)} are available: "
+            "end other programs, or convert on a bigger machine and copy the folder"
+        )
+
+
+def available_memory() -> int:
+    """Bytes this process may still take: the machine's, or its control group's where that is less."""
+    import psutil
+
+    available = int(psutil.virtual_memory().available)
+    return min([available, *_cgroup_rooms()])
+
+
+def gib(count: int) -> str:
+    """Bytes for a person to read."""
+    return f"{count / GIB:.1f} GiB"
+
+
+def _cgroup_rooms(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> list[int]:
+    """What each control group (v2) above this process still allows; page cache counts as free."""
+    try:
+        path = next(line[3:] for line in membership.read_text().splitlines() if line.startswith("0::"))
+    except (OSError, StopIteration):
+        return []
+    group = root / path.strip().lstrip("/")
+    rooms = []
+    for folder in [group, *group.parents]:
+        try:
+            limit, used = (folder / "memory.max").read_text(), (folder / "memory.current").read_text()
+            stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        except OSError:
+            continue
+        if limit.strip() != "max":
+            rooms.append(int(limit) - int(used) + int(stat.get("inactive_file", 0)))
+    return rooms

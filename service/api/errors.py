@@ -1,0 +1,73 @@
+"""One table from our errors to HTTP: status, the seed's `type`, TGI's `error_type`."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from service import errors
+
+Headers = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErrorKind:
+    """How one kind of error looks on the wire; `tgi_type` is the word TGI's clients know."""
+
+    status: int
+    type: str
+    tgi_type: str
+
+
+INTERNAL = ErrorKind(status=500, type="internal", tgi_type="generation")
+
+_KINDS: dict[type[errors.TiberError], ErrorKind] = {
+    errors.ValidationError: ErrorKind(status=400, type="validation", tgi_type="validation"),
+    errors.UnauthorizedError: ErrorKind(status=401, type="unauthorized", tgi_type="unauthorized"),
+    errors.BannedError: ErrorKind(status=403, type="banned", tgi_type="banned"),
+    errors.NotFoundError: ErrorKind(status=404, type="not_found", tgi_type="not_found"),
+    errors.TooLargeError: ErrorKind(status=413, type="too_large", tgi_type="validation"),
+    errors.OverloadedError: ErrorKind(status=429, type="overloaded", tgi_type="overloaded"),
+    errors.EngineError: INTERNAL,
+    errors.UnavailableError: ErrorKind(status=503, type="unavailable", tgi_type="generation"),
+    errors.DeadlineError: ErrorKind(status=504, type="timeout", tgi_type="incomplete_generation"),
+}
+
+# What the framework refuses by itself.
+_FRAMEWORK_TYPES = {404: "not_found", 405: "method_not_allowed"}
+
+
+def kind_of(error: errors.TiberError) -> ErrorKind:
+    """Look the error up; one that belongs to no client is internal."""
+    return _KINDS.get(type(error), INTERNAL)
+
+
+def kind_of_status(status: int) -> ErrorKind:
+    """How a status that the framework chose looks."""
+    if status >= 500:
+        return INTERNAL
+    kind = _FRAMEWORK_TYPES.get(status, "validation")
+    return ErrorKind(status=status if kind != "validation" else 400, type=kind, tgi_type=kind)
+
+
+def body(kind: ErrorKind, message: str) -> dict[str, Any]:
+    """The seed's error object, with TGI's word beside it."""
+    return {
+        "error": {"message": message, "type": kind.type, "code": kind.status},
+        "error_type": kind.tgi_type,
+    }
+
+
+def encode_body(kind: ErrorKind, message: str) -> bytes:
+    """The same as JSON; characters that are none become U+FFFD."""
+    return msgspec.json.encode(body(kind, message.encode("utf-8", "replace").decode("utf-8")))
+
+
+def headers_of(error: errors.TiberError) -> Headers:
+    """The headers that go with an error."""
+    if isinstance(error, errors.RetryableError):
+        return {"retry-after": str(max(1, math.ceil(error.retry_after_s)))}
+    if isinstance(error, errors.UnauthorizedError):
+        return {"www-authenticate": "Bearer"}
+    return {}

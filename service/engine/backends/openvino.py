@@ -1,0 +1,118 @@
+"""The OpenVINO GenAI runtime: continuous batching, paged attention, prefix cache."""
+
+import numpy as np
+import openvino
+import openvino_genai as genai
+
+from service.domain import GenerationRequest, Grammar, Sampling
+from service.engine.config import EngineConfig
+from service.engine.protocol import Done, EngineEvent, Failed, TokenDelta
+
+# The engine's own default for "no top-k limit".
+_NO_TOP_K = (1 << 64) - 1
+
+
+class OpenVINOBackend:
+    """Drives a ContinuousBatchingPipeline; see Backend for the contract."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        scheduler = genai.SchedulerConfig()
+        scheduler.cache_size = config.cache_gib
+        scheduler.max_num_batched_tokens = config.max_batched_tokens
+        scheduler.max_num_seqs = config.max_running
+        # Split-fuse must stay on: without it a step raises when max_num_batched_tokens < max_num_seqs.
+        scheduler.dynamic_split_fuse = True
+        scheduler.enable_prefix_caching = config.prefix_caching
+        self._pipeline = genai.ContinuousBatchingPipeline(
+            config.model_path, scheduler, config.device, dict(config.properties)
+        )
+        defaults = self._pipeline.get_config()
+        self._eos_token_id: int = defaults.eos_token_id
+        self._stop_token_ids: set[int] = set(defaults.stop_token_ids) | {defaults.eos_token_id}
+        # A dropped handle silently cancels its request: they live here until the end.
+        self._handles: dict[int, genai.GenerationHandle] = {}
+        self._wants_logprobs: set[int] = set()
+
+    def add(self, request_id: int, request: GenerationRequest) -> None:
+        """Hand the request to the pipeline's waiting queue."""
+        prompt = openvino.Tensor(np.array([request.prompt_ids], dtype=np.int64))
+        config = self._generation_config(request.sampling)
+        self._handles[request_id] = self._pipeline.add_request(request_id, prompt, config)
+        if request.sampling.logprobs:
+            self._wants_logprobs.add(request_id)
+
+    def cancel(self, request_id: int) -> None:
+        """Cancel; the pipeline frees it in its next step."""
+        if request_id in self._handles:
+            self._forget(request_id).cancel()
+
+    def step(self) -> list[EngineEvent]:
+        """Run one batch; read what each request got."""
+        self._pipeline.step()
+        events: list[EngineEvent] = []
+        for request_id, handle in list(self._handles.items()):
+            ended = self._read(request_id, handle, events)
+            if ended:
+                self._forget(request_id)
+        return events
+
+    def running(self) -> int:
+        """Count unfinished requests, those cancelled but not yet freed included."""
+        if self._handles:
+            return len(self._handles)
+        return 1 if self._pipeline.has_non_finished_requests() else 0
+
+    def close(self) -> None:
+        """Drop the pipeline."""
+        self._handles.clear()
+        del self._pipeline
+
+    def _read(self, request_id: int, handle: "genai.GenerationHandle", events: list[EngineEvent]) -> bool:
+        # handle.read() with nothing to read never returns.
+        if handle.can_read():
+            output = next(iter(handle.read().values()))
+            if output.generated_ids:
+                # Zeros come where none were asked for.
+                wanted = request_id in self._wants_logprobs
+                logprobs = list(output.generated_log_probs) if wanted else None
+                events.append(TokenDelta(request_id, list(output.generated_ids), logprobs))
+            if output.finish_reason == genai.GenerationFinishReason.STOP:
+                events.append(Done(request_id, "eos_token"))
+                return True
+            if output.finish_reason == genai.GenerationFinishReason.LENGTH:
+                events.append(Done(request_id, "length"))
+                return True
+        if handle.get_status() == genai.GenerationStatus.IGNORED:
+            events.append(Failed(request_id, "the KV cache has no room for this request", True))
+            return True
+        return False
+
+    def _forget(self, request_id: int) -> "genai.GenerationHandle":
+        self._wants_logprobs.discard(request_id)
+        return self._handles.pop(request_id)
+
+    def _generation_config(self, sampling: Sampling) -> "genai.GenerationConfig":
+        config = genai.GenerationConfig()
+        config.set_eos_token_id(self._eos_token_id)
+        config.stop_token_ids = self._stop_token_ids
+        config.max_new_tokens = sampling.max_new_tokens
+        config.min_new_tokens = sampling.min_new_tokens
+        config.ignore_eos = sampling.ignore_eos
+        config.repetition_penalty = sampling.repetition_penalty
+        config.frequency_penalty = sampling.frequency_penalty
+        config.presence_penalty = sampling.presence_penalty
+        config.logprobs = 1 if sampling.logprobs else 0
+        config.do_sample = sampling.do_sample
+        if sampling.do_sample:
+            config.temperature = sampling.temperature
+            config.top_p = sampling.top_p
+            config.top_k = _NO_TOP_K if sampling.top_k is None else sampling.top_k
+            config.rng_seed = sampling.seed
+        if sampling.grammar is not None:
+            config.structured_output_config = _structured_output(sampling.grammar)
+        config.validate()
+        return config
+
+
+def _structured_output(grammar: Grammar) -> "genai.StructuredOutputConfig":
+    return genai.StructuredOutputConfig(**{grammar.kind: grammar.value})

@@ -1,0 +1,55 @@
+"""The messages between the service and an engine process, as msgpack."""
+
+import msgspec
+
+from service.domain import GenerationRequest
+from service.engine.config import EngineConfig
+from service.engine.protocol import EngineEvent
+
+
+class Load(msgspec.Struct, frozen=True, tag=True):
+    """First message to the child: load this model."""
+
+    config: EngineConfig
+
+
+class Add(msgspec.Struct, frozen=True, tag=True):
+    """Take up a request."""
+
+    request_id: int
+    request: GenerationRequest
+
+
+class Cancel(msgspec.Struct, frozen=True, tag=True):
+    """Forget a request."""
+
+    request_id: int
+
+
+class Stop(msgspec.Struct, frozen=True, tag=True):
+    """Close the model; end the process."""
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """First message from the child: the model is loaded."""
+
+
+class Step(msgspec.Struct, frozen=True, tag=True):
+    """All that one step brought, and how many requests are still unfinished after it."""
+
+    events: list[EngineEvent]
+    running: int
+
+
+class Fatal(msgspec.Struct, frozen=True, tag=True):
+    """Last message from a child that can't go on."""
+
+    message: str
+
+
+ToEngine = Load | Add | Cancel | Stop
+FromEngine = Ready | Step | Fatal
+
+encode = msgspec.msgpack.Encoder().encode
+decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode
+decode_from_engine = msgspec.msgpack.Decoder(FromEngine).decode

@@ -1,0 +1,185 @@
+"""Supervises an engine process; gives the service its streams."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+
+import structlog
+import zmq.asyncio
+
+from service.domain import GenerationRequest
+from service.engine.child import Child
+from service.engine.config import EngineConfig
+from service.engine.messages import Add, Cancel, Fatal, Ready, Step
+from service.engine.protocol import EngineEvent, EngineState, EngineStatus
+from service.engine.streams import OpenStreams
+from service.errors import UnavailableError
+
+_log = structlog.get_logger("engine")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisorPolicy:
+    """How patient the supervisor is, in seconds.
+
+    Restarts wait `backoff_first_s`, doubled each time up to `backoff_max_s`; a process that was ready for
+    `stable_s` starts the count anew. A process with open requests that says nothing for `stall_s` is
+    killed. `stop_s` is the time it gets to end by itself.
+    """
+
+    backoff_first_s: float = 0.2
+    backoff_max_s: float = 30.0
+    stable_s: float = 60.0
+    stall_s: float = 120.0
+    stop_s: float = 3.0
+
+
+class EngineProcess:
+    """One model replica in a child process that is started again whenever it dies; see Engine."""
+
+    def __init__(
+        self, config: EngineConfig, *, python: str | None = None, policy: SupervisorPolicy | None = None
+    ) -> None:
+        self._config = config
+        self._python = python
+        self._policy = policy or SupervisorPolicy()
+        self._context = zmq.asyncio.Context()
+        self._streams = OpenStreams()
+        self._state: EngineState = "starting"
+        self._is_ready = asyncio.Event()
+        self._child: Child | None = None
+        self._running = 0
+        self._restarts = 0
+        self._last_error: str | None = None
+        self._last_heard_s = 0.0
+        self._supervisor: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to load the model, in a process of its own."""
+        self._supervisor = asyncio.create_task(self._supervise(), name="engine-supervisor")
+
+    async def wait_ready(self) -> None:
+        """Return once the model can answer."""
+        await self._is_ready.wait()
+
+    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Sequence[EngineEvent], None]:
+        """Generate; see Engine.stream."""
+        child = self._child
+        if child is None or self._state != "ready":
+            raise UnavailableError(f"the engine is {self._state}", retry_after_s=self._retry_after_s())
+        if not len(self._streams):
+            self._last_heard_s = time.monotonic()
+        request_id, stream = self._streams.open()
+        child.send(Add(request_id, request))
+        try:
+            while True:
+                yield await stream.next_events()
+                if stream.has_ended and not stream.has_unread:
+                    return
+        finally:
+            self._streams.close(request_id)
+            if not stream.has_ended and child is self._child:
+                child.send(Cancel(request_id))
+
+    def status(self) -> EngineStatus:
+        """How the engine is."""
+        return EngineStatus(
+            state=self._state,
+            open_requests=len(self._streams),
+            running=self._running,
+            restarts=self._restarts,
+            pid=self._child.pid if self._child else None,
+            last_error=self._last_error,
+        )
+
+    async def stop(self) -> None:
+        """End the process and every open request."""
+        self._set_state("stopped")
+        self._streams.fail_all("the service is shutting down", retry_after_s=self._policy.backoff_max_s)
+        if self._supervisor is not None:
+            self._supervisor.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._supervisor
+        self._context.term()
+
+    async def _supervise(self) -> None:
+        backoff_s = self._policy.backoff_first_s
+        while True:
+            started_s = time.monotonic()
+            self._last_error = await self._live_once()
+            if time.monotonic() - started_s > self._policy.stable_s:
+                backoff_s = self._policy.backoff_first_s
+            self._set_state("restarting")
+            self._restarts += 1
+            failed = self._streams.fail_all(
+                "the engine stopped unexpectedly and is restarting", retry_after_s=self._retry_after_s()
+            )
+            _log.error(
+                "engine_died", reason=self._last_error, failed_requests=failed, restart_in_s=backoff_s
+            )
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(2 * backoff_s, self._policy.backoff_max_s)
+
+    async def _live_once(self) -> str:
+        """Run one child from birth to death; return why it died."""
+        try:
+            child = await Child.spawn(self._config, self._python, self._context)
+        except OSError as error:
+            return f"could not be started: {error}"
+        self._child = child
+        self._last_heard_s = time.monotonic()
+        watchers = [
+            asyncio.create_task(self._read(child), name="engine-reader"),
+            asyncio.create_task(self._await_exit(child), name="engine-exit"),
+            asyncio.create_task(self._await_stall(), name="engine-stall"),
+        ]
+        try:
+            done, _ = await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
+            return await done.pop()
+        except asyncio.CancelledError:
+            await child.stop(self._policy.stop_s)
+            raise
+        finally:
+            self._child = None
+            self._running = 0
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+            await child.destroy()
+
+    async def _read(self, child: Child) -> str:
+        while True:
+            message = await child.receive()
+            self._last_heard_s = time.monotonic()
+            if isinstance(message, Step):
+                self._running = message.running
+                self._streams.dispatch(message.events)
+            elif isinstance(message, Ready):
+                self._set_state("ready")
+                _log.info("engine_ready", pid=child.pid, model=self._config.model_path)
+            elif isinstance(message, Fatal):
+                return message.message
+
+    async def _await_exit(self, child: Child) -> str:
+        status = await child.wait()
+        return f"killed by signal {-status}" if status < 0 else f"ended with status {status}"
+
+    async def _await_stall(self) -> str:
+        while True:
+            await asyncio.sleep(min(1.0, self._policy.stall_s / 4))
+            silent_s = time.monotonic() - self._last_heard_s
+            if self._state == "ready" and len(self._streams) and silent_s > self._policy.stall_s:
+                return f"no step ended within {self._policy.stall_s:g} s"
+
+    def _set_state(self, state: EngineState) -> None:
+        self._state = state
+        if state == "ready":
+            self._is_ready.set()
+        else:
+            self._is_ready.clear()
+
+    def _retry_after_s(self) -> float:
+        """A guess at when the engine can answer again: a small model loads in some seconds."""
+        return 5.0 if self._state != "stopped" else self._policy.backoff_max_s

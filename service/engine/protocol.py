@@ -1,0 +1,103 @@
+"""The two borders of the engine: Engine (async, for the service) and Backend (sync, in the child)."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import msgspec
+
+from service.domain import GenerationRequest
+
+EngineState = Literal["starting", "ready", "restarting", "stopped"]
+
+
+class Started(msgspec.Struct, frozen=True, array_like=True, tag="s"):
+    """The engine took the request into a step, at this time of the system's monotonic clock (seconds)."""
+
+    request_id: int
+    at_s: float
+
+
+class TokenDelta(msgspec.Struct, frozen=True, array_like=True, tag="t"):
+    """Tokens one step gave one request; `logprobs` has their length, or is None when not asked for."""
+
+    request_id: int
+    token_ids: list[int]
+    logprobs: list[float] | None = None
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True, tag="d"):
+    """The request ended well; nothing more comes for it."""
+
+    request_id: int
+    reason: Literal["length", "eos_token"]
+
+
+class Failed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
+    """The request ended badly, alone; `retryable` when the cause passes, as a full KV cache does."""
+
+    request_id: int
+    message: str
+    retryable: bool
+
+
+EngineEvent = Started | TokenDelta | Done | Failed
+
+
+class Backend(Protocol):
+    """A model runtime inside the engine process; never called from two threads.
+
+    Every added request ends in exactly one Done or Failed, unless it is cancelled. An exception from
+    `step` means that the backend can't be used any more.
+    """
+
+    def add(self, request_id: int, request: GenerationRequest) -> None:
+        """Take up a request. Raises: any exception refuses this request alone."""
+
+    def cancel(self, request_id: int) -> None:
+        """Forget a request within one step; unknown ids are ignored."""
+
+    def step(self) -> list[EngineEvent]:
+        """Advance every request by at most one step (blocking) and return what came of it."""
+
+    def running(self) -> int:
+        """How many requests are unfinished: while it is above zero `step` must be called."""
+
+    def close(self) -> None:
+        """Free the model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """A snapshot: `open_requests` counts ours, `running` what the engine last reported."""
+
+    state: EngineState
+    open_requests: int
+    running: int
+    restarts: int
+    pid: int | None
+    last_error: str | None
+
+
+class Engine(Protocol):
+    """One model replica, seen from the service's event loop."""
+
+    async def start(self) -> None:
+        """Begin loading; returns at once."""
+
+    async def wait_ready(self) -> None:
+        """Return once the model can answer."""
+
+    def stream(self, request: GenerationRequest) -> AsyncGenerator[Sequence[EngineEvent], None]:
+        """Generate; each item is what arrived since the last one. Closing it cancels the request.
+
+        Raises:
+            UnavailableError: the engine can't answer now, or died meanwhile.
+            EngineError: the engine refused or failed on this request.
+        """
+
+    def status(self) -> EngineStatus:
+        """How the engine is."""
+
+    async def stop(self) -> None:
+        """End the process and every open request; returns when it is gone."""

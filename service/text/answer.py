@@ -1,0 +1,45 @@
+"""Builds one answer's text from its token ids."""
+
+from collections.abc import Sequence
+
+from tokenizers import Tokenizer
+
+from service.domain import Token
+from service.text.decoder import IncrementalDecoder
+from service.text.stop import StopMatcher
+
+
+class AnswerText:
+    """The text of one answer so far. Joining the texts of its non-special tokens gives `text()`."""
+
+    def __init__(
+        self, tokenizer: Tokenizer, special_ids: frozenset[int], prompt_ids: Sequence[int], stop: Sequence[str]
+    ) -> None:
+        self._tokenizer = tokenizer
+        self._special_ids = special_ids
+        self._decoder = IncrementalDecoder(tokenizer, prompt_ids)
+        self._stop = StopMatcher(stop)
+        self._pieces: list[str] = []
+        self.token_count = 0
+        self.hit_stop = False
+
+    def add(self, token_id: int, logprob: float | None, *, is_last: bool) -> Token:
+        """Add a token; `is_last` when the engine ended after it, so no later one completes a character."""
+        self.token_count += 1
+        if token_id in self._special_ids:
+            self._pieces.append(self._decoder.flush())
+            content: str = self._tokenizer.id_to_token(token_id)
+            return Token(id=token_id, text=content, logprob=logprob, special=True)
+        piece = self._decoder.add(token_id)
+        if is_last:
+            piece += self._decoder.flush()
+        end = self._stop.end_in(piece)
+        if end is not None:
+            self.hit_stop = True
+            piece = piece[:end]
+        self._pieces.append(piece)
+        return Token(id=token_id, text=piece, logprob=logprob, special=False)
+
+    def text(self) -> str:
+        """The answer so far, without special tokens."""
+        return "".join(self._pieces)

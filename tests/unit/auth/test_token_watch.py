@@ -1,0 +1,113 @@
+"""A running service follows the file of tokens."""
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from service.auth import token_watch
+from service.auth.token_file import StoredToken, read_tokens
+from service.auth.tokens import TokenStore
+from service.errors import ConfigError
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tokens.json"
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def command(path: Path) -> TokenStore:
+    """The store that `tiber-serve token` uses, in another process."""
+    return TokenStore(path)
+
+
+@pytest.fixture
+def service(path: Path, clock: Clock) -> TokenStore:
+    return TokenStore(path, clock=clock)
+
+
+def test_token_created_elsewhere_is_accepted_after_a_second(
+    service: TokenStore, command: TokenStore, clock: Clock
+) -> None:
+    assert service.verify("any") is None
+    text = command.create("laptop")
+    clock.now += 0.9
+    assert service.verify(text) is None
+    clock.now += 0.2
+    assert service.verify(text) is not None
+
+
+def test_token_revoked_elsewhere_is_refused_after_a_second(
+    service: TokenStore, command: TokenStore, clock: Clock
+) -> None:
+    text = command.create("laptop")
+    assert service.verify(text) is not None
+    command.revoke("laptop")
+    clock.now += 1
+    assert service.verify(text) is None
+
+
+def test_removed_file_revokes_its_tokens(
+    service: TokenStore, command: TokenStore, clock: Clock, path: Path
+) -> None:
+    text = command.create("laptop")
+    assert service.verify(text) is not None
+    path.unlink()
+    clock.now += 1
+    assert service.verify(text) is None
+
+
+def test_unchanged_file_is_read_once(
+    service: TokenStore, command: TokenStore, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = command.create("laptop")
+    reads: list[Path] = []
+
+    def counted(path: Path) -> tuple[StoredToken, ...]:
+        reads.append(path)
+        return read_tokens(path)
+
+    monkeypatch.setattr(token_watch, "read_tokens", counted)
+    for _ in range(50):
+        assert service.verify(text) is not None
+        clock.now += 0.5
+    assert len(reads) == 1
+
+
+def test_file_that_turns_unreadable_is_logged_once_and_the_last_tokens_stay(
+    service: TokenStore, command: TokenStore, clock: Clock, path: Path
+) -> None:
+    text = command.create("laptop")
+    assert service.verify(text) is not None
+    path.chmod(0o644)
+    with capture_logs() as logs:
+        for _ in range(3):
+            clock.now += 1
+            assert service.verify(text) is not None
+    assert [entry["event"] for entry in logs] == ["tokens_not_reloaded"]
+    assert "chmod 600" in logs[0]["reason"]
+    path.chmod(0o600)
+    command.revoke("laptop")
+    clock.now += 1
+    assert service.verify(text) is None
+
+
+def test_first_read_of_a_broken_file_raises(service: TokenStore, path: Path) -> None:
+    path.write_text("{")
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="is broken"):
+        service.verify("any")
