@@ -11,7 +11,7 @@ _DRAIN_RETRY_AFTER_S = 30.0
 
 
 class Admission:
-    """Counts a model's requests: at most `max_requests` inside, at most `max_running` of them past the queue."""
+    """Counts a model's requests: at most `max_requests` inside, `max_running` of them past the queue."""
 
     def __init__(self, *, max_requests: int, max_running: int) -> None:
         self.max_requests = max_requests

@@ -127,4 +127,3 @@ def _engine_config(settings: ModelSettings, device: str) -> EngineConfig:
 def default_cache_gib(available_bytes: int) -> int:
     """Two fifths of the memory that is left, from 1 to 16 GiB: the rest is for weights and everybody else."""
     return max(1, min(16, int(0.4 * available_bytes / _GIB)))
-

@@ -15,8 +15,8 @@ from service.errors import ConfigError, TiberError
 from service.settings import Settings, load_settings
 from service.telemetry.logs import configure_logs
 
-_TOKEN_VARIABLE = "VALID_TOKEN"
-_FIRST_TOKEN_NAME = "first-start"
+_TOKEN_VARIABLE = "VALID_TOKEN"  # noqa: S105 - a name
+_FIRST_TOKEN_NAME = "first-start"  # noqa: S105 - a name
 _BACKLOG = 2048
 
 app = typer.Typer(
@@ -61,7 +61,9 @@ def serve(
     ] = None,
     tokens_file: TokensFileOption = None,
     log_format: Annotated[str | None, typer.Option(help="auto, json or console. Default: auto.")] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. Default: info.")] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error. Default: info.")
+    ] = None,
 ) -> None:
     """Serve models over HTTP until SIGTERM (finishes open requests) or Ctrl-C (ends at once).
 

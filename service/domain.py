@@ -138,7 +138,7 @@ class RawRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLimits:
-    """How many tokens one request may have, prompt and answer; `default_new` where the client says nothing."""
+    """How many tokens one request may have; `default_new` is for clients that don't say how many new ones."""
 
     max_input: int
     max_total: int

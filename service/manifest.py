@@ -1,6 +1,5 @@
 """Reads and writes a model folder's manifest.json: all that export and service share."""
 
-import os
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -41,7 +40,7 @@ class ImageLimits(_Model):
 class Manifest(_Model):
     """What a model folder holds. `group_size` is None where weights are scaled per channel."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     name: str
     source: Source
     task: Task
@@ -87,4 +86,4 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `folder`/manifest.json, whole or not at all."""
     part = folder / f".{FILE_NAME}.part"
     part.write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    os.replace(part, folder / FILE_NAME)
+    part.replace(folder / FILE_NAME)

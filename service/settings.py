@@ -51,19 +51,25 @@ class ModelSettings(_Section):
     path: Path = Field(description="The model's folder.")
     name: str | None = Field(None, description="The name clients use; the manifest's when left out.")
     backend: Literal["openvino", "fake"] = Field("openvino", description="The engine that runs it.")
-    device: str | None = Field(None, description="OpenVINO device, such as CPU or GPU; the manifest's if unset.")
+    device: str | None = Field(
+        None, description="OpenVINO device, such as CPU or GPU; the manifest's if unset."
+    )
     python: Path | None = Field(None, description="Another Python interpreter for the engine process.")
     cache_gib: int | None = Field(
         None, gt=0, description="KV cache in GiB; two fifths of the available memory, 1 to 16, if unset."
     )
-    prefix_caching: bool = Field(True, description="Keep the KV cache of prompts for prompts that begin alike.")
+    prefix_caching: bool = Field(
+        True, description="Keep the KV cache of prompts for prompts that begin alike."
+    )
     max_batched_tokens: int = Field(256, gt=0, description="Tokens of all requests in one engine step.")
     max_concurrent_requests: int = Field(
         100, gt=0, description="Requests running or waiting; one more is answered 429."
     )
     max_running_requests: int = Field(100, gt=0, description="Requests in the engine at once; others wait.")
     request_timeout_s: float = Field(30.0, gt=0, description="Seconds a request may take in all.")
-    default_max_new_tokens: int = Field(100, gt=0, description="Tokens generated when the client says nothing.")
+    default_max_new_tokens: int = Field(
+        100, gt=0, description="Tokens generated when the client says nothing."
+    )
     max_input_tokens: int | None = Field(
         None, gt=0, description="Longest prompt in tokens; one less than the total if unset."
     )
@@ -76,7 +82,7 @@ class ModelSettings(_Section):
 
 
 class Settings(BaseSettings):
-    """All settings. Precedence: command line, environment (`TIBER_PORT`, `TIBER_AUTH__BAN_S`), file, default."""
+    """All settings; the command line wins over the environment (`TIBER_AUTH__BAN_S`), that over the file."""
 
     model_config = SettingsConfigDict(
         env_prefix="TIBER_", env_nested_delimiter="__", frozen=True, extra="forbid"
@@ -88,7 +94,9 @@ class Settings(BaseSettings):
         "auto", description="Log lines as JSON or for people; auto means people at a terminal."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
-    max_body_bytes: int = Field(16 * 2**20, gt=0, description="Largest request body; one more is answered 413.")
+    max_body_bytes: int = Field(
+        16 * 2**20, gt=0, description="Largest request body; one more is answered 413."
+    )
     drain_timeout_s: float = Field(
         30.0, ge=0, description="Seconds open requests get to finish after SIGTERM."
     )

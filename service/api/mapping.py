@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from service.api.responses import frame
 from service.api.wire import (
     GenerateBody,
     Parameters,
@@ -11,7 +12,6 @@ from service.api.wire import (
     TokenPart,
     encode_event,
 )
-from service.api.responses import frame
 from service.domain import Answer, Finish, GenerationEvent, RawRequest, Start, Timings, Token
 from service.errors import ValidationError
 
@@ -83,7 +83,7 @@ def to_answer_body(answer: Answer, body: GenerateBody) -> dict[str, Any]:
 
 
 def to_frames(batch: Sequence[GenerationEvent], first_index: int, full_text_prefix: str) -> list[bytes]:
-    """One frame for each token of a batch; a Finish joins the last token's. Indices begin at `first_index`."""
+    """One frame for each token of a batch, counted from `first_index`; a Finish joins the last one."""
     tokens = [event for event in batch if isinstance(event, Token)]
     last = batch[-1]
     frames = [

@@ -58,7 +58,8 @@ class Child:
 
     async def receive(self) -> FromEngine:
         """Wait for the next message."""
-        return decode_from_engine(await self._socket.recv())
+        payload: bytes = await self._socket.recv()
+        return decode_from_engine(payload)
 
     async def wait(self) -> int:
         """Wait for the process to end; return its exit status (negative: killed by that signal)."""

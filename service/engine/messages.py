@@ -51,5 +51,15 @@ ToEngine = Load | Add | Cancel | Stop
 FromEngine = Ready | Step | Fatal
 
 encode = msgspec.msgpack.Encoder().encode
-decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode
-decode_from_engine = msgspec.msgpack.Decoder(FromEngine).decode
+_to_engine: msgspec.msgpack.Decoder[ToEngine] = msgspec.msgpack.Decoder(ToEngine)
+_from_engine: msgspec.msgpack.Decoder[FromEngine] = msgspec.msgpack.Decoder(FromEngine)
+
+
+def decode_to_engine(payload: bytes) -> ToEngine:
+    """Decode a message that the service sent."""
+    return _to_engine.decode(payload)
+
+
+def decode_from_engine(payload: bytes) -> FromEngine:
+    """Decode a message that an engine process sent."""
+    return _from_engine.decode(payload)

@@ -116,9 +116,7 @@ class EngineProcess:
             failed = self._streams.fail_all(
                 "the engine stopped unexpectedly and is restarting", retry_after_s=self._retry_after_s()
             )
-            _log.error(
-                "engine_died", reason=self._last_error, failed_requests=failed, restart_in_s=backoff_s
-            )
+            _log.error("engine_died", reason=self._last_error, failed_requests=failed, restart_in_s=backoff_s)
             await asyncio.sleep(backoff_s)
             backoff_s = min(2 * backoff_s, self._policy.backoff_max_s)
 

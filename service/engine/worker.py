@@ -53,13 +53,14 @@ class Worker:
     def _loop(self, backend: Backend) -> None:
         while os.getppid() == self._parent_pid:
             events: list[EngineEvent] = []
-            for message in self._drain(may_wait=backend.running() == 0):
+            messages = list(self._drain(may_wait=backend.running() == 0))
+            for message in messages:
                 if isinstance(message, Stop):
                     return
                 _apply(message, backend, events)
             if backend.running():
                 events += backend.step()
-            elif not events:
+            elif not messages:
                 continue
             self._send(Step(events, backend.running()))
 

@@ -29,7 +29,7 @@ def choose(raw: RawRequest) -> Choice:
     if raw.temperature == 0:
         if raw.do_sample:
             raise ValidationError(
-                "`temperature` must be above 0 when `do_sample` is true; leave `do_sample` out for greedy decoding",
+                "`temperature` must be above 0 when `do_sample` is true; leave `do_sample` out for greedy",
                 param="temperature",
             )
         return Choice(do_sample=False, temperature=1.0)

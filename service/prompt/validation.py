@@ -17,7 +17,8 @@ def check_parameters(raw: RawRequest, limits: TokenLimits) -> None:
         raise ValidationError("`inputs` must not be empty", param="inputs")
     if raw.max_new_tokens is not None and raw.min_new_tokens > raw.max_new_tokens:
         raise ValidationError(
-            f"`min_new_tokens` ({raw.min_new_tokens}) must not be above `max_new_tokens` ({raw.max_new_tokens})",
+            f"`min_new_tokens` must be at most `max_new_tokens`, {raw.max_new_tokens}; "
+            f"got {raw.min_new_tokens}",
             param="min_new_tokens",
         )
     if raw.truncate is not None and raw.truncate > limits.max_input:

@@ -13,7 +13,11 @@ class AnswerText:
     """The text of one answer so far. Joining the texts of its non-special tokens gives `text()`."""
 
     def __init__(
-        self, tokenizer: Tokenizer, special_ids: frozenset[int], prompt_ids: Sequence[int], stop: Sequence[str]
+        self,
+        tokenizer: Tokenizer,
+        special_ids: frozenset[int],
+        prompt_ids: Sequence[int],
+        stop: Sequence[str],
     ) -> None:
         self._tokenizer = tokenizer
         self._special_ids = special_ids

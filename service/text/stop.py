@@ -19,9 +19,7 @@ class StopMatcher:
         if not self._longest or not piece:
             return None
         window = self._tail + piece
-        ends = [
-            start + len(stop) for stop in self._stop_strings if (start := window.find(stop)) >= 0
-        ]
+        ends = [start + len(stop) for stop in self._stop_strings if (start := window.find(stop)) >= 0]
         if ends:
             return min(ends) - len(self._tail)
         self._tail = window[-(self._longest - 1) :] if self._longest > 1 else ""

@@ -33,7 +33,9 @@ class ModelTokenizer:
         try:
             return cls(Tokenizer.from_file(str(path)))
         except Exception as error:  # tokenizers raises nothing narrower
-            raise ModelFolderError(f"{path} is missing or broken: {error}. Convert the model again.") from error
+            raise ModelFolderError(
+                f"{path} is missing or broken: {error}. Convert the model again."
+            ) from error
 
     async def encode(self, text: str) -> list[int]:
         """Token ids of a prompt, taken as it is: no template, no special token added."""

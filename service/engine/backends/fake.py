@@ -29,9 +29,7 @@ class FakeBackend:
 
     def __init__(self, config: EngineConfig) -> None:
         self._step_s = float(config.properties.get("step_s", "0"))
-        self._ids = {
-            name: int(value) for name, value in config.properties.items() if name.endswith("_id")
-        }
+        self._ids = {name: int(value) for name, value in config.properties.items() if name.endswith("_id")}
         self._running: dict[int, _Running] = {}
         time.sleep(float(config.properties.get("load_s", "0")))
 

@@ -1,0 +1,176 @@
+"""The supervisor with a real child process and the fake backend."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import psutil
+import pytest
+
+from service.domain import GenerationRequest, Sampling
+from service.engine.config import EngineConfig
+from service.engine.process import EngineProcess, SupervisorPolicy
+from service.engine.protocol import Done, EngineEvent, TokenDelta
+from service.errors import EngineError, UnavailableError
+
+FAULTS = {"reject_id": "901", "full_id": "902", "poison_id": "903", "crash_id": "904", "hang_id": "905"}
+POLICY = SupervisorPolicy(backoff_first_s=0.05, backoff_max_s=0.2, stall_s=0.8, stop_s=2.0)
+
+Start = Callable[..., Awaitable[EngineProcess]]
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    engines: list[EngineProcess] = []
+
+    async def started(**properties: str) -> EngineProcess:
+        config = EngineConfig(
+            backend="fake",
+            model_path="",
+            device="CPU",
+            cache_gib=1,
+            max_batched_tokens=256,
+            max_running=16,
+            prefix_caching=True,
+            properties={"step_s": "0.01", **FAULTS, **properties},
+        )
+        engine = EngineProcess(config, policy=POLICY)
+        engines.append(engine)
+        await engine.start()
+        async with asyncio.timeout(10):
+            await engine.wait_ready()
+        return engine
+
+    yield started
+    for engine in engines:
+        await engine.stop()
+
+
+def _request(*prompt_ids: int, max_new_tokens: int = 4) -> GenerationRequest:
+    sampling = Sampling(max_new_tokens=max_new_tokens)
+    return GenerationRequest(prompt_ids=list(prompt_ids) or [1, 2, 3], sampling=sampling)
+
+
+async def _collect(engine: EngineProcess, request: GenerationRequest) -> list[EngineEvent]:
+    return [event async for batch in engine.stream(request) for event in batch]
+
+
+async def _collect_error(engine: EngineProcess, request: GenerationRequest) -> Exception:
+    try:
+        await _collect(engine, request)
+    except (EngineError, UnavailableError) as error:
+        return error
+    raise AssertionError("the stream ended well")
+
+
+async def _until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_stream_brings_tokens_then_done(start: Start) -> None:
+    engine = await start()
+    events = await _collect(engine, _request(7, 8, 9))
+    tokens = [token_id for event in events if isinstance(event, TokenDelta) for token_id in event.token_ids]
+    assert tokens == [7, 8, 9, 7]
+    assert isinstance(events[-1], Done)
+    assert engine.status().open_requests == 0
+
+
+async def test_closing_a_stream_cancels_it_in_the_engine(start: Start) -> None:
+    engine = await start()
+    stream = engine.stream(_request(max_new_tokens=100_000))
+    await anext(stream)
+    await _until(lambda: engine.status().running == 1)
+    await stream.aclose()
+    await _until(lambda: engine.status().running == 0, within_s=1.0)
+
+
+async def test_a_refused_request_fails_alone(start: Start) -> None:
+    engine = await start()
+    good = asyncio.create_task(_collect(engine, _request(max_new_tokens=30)))
+    assert isinstance(await _collect_error(engine, _request(901)), EngineError)
+    assert isinstance((await good)[-1], Done)
+
+
+async def test_a_full_cache_fails_its_request_alone_and_may_be_tried_again(start: Start) -> None:
+    engine = await start()
+    good = asyncio.create_task(_collect(engine, _request(max_new_tokens=30)))
+    assert isinstance(await _collect_error(engine, _request(902)), UnavailableError)
+    assert isinstance((await good)[-1], Done)
+
+
+@pytest.mark.parametrize("fault", [903, 904, 905], ids=["step raises", "process dies", "step hangs"])
+async def test_a_dead_engine_ends_every_stream_and_comes_back(start: Start, fault: int) -> None:
+    engine = await start()
+    others = [
+        asyncio.create_task(_collect_error(engine, _request(max_new_tokens=100_000))) for _ in range(5)
+    ]
+    await _until(lambda: engine.status().running == 5)
+    await _collect_error(engine, _request(fault))
+    async with asyncio.timeout(1.0):
+        errors = await asyncio.gather(*others)
+    assert all(isinstance(error, UnavailableError) for error in errors)
+    assert engine.status().state == "restarting"
+    async with asyncio.timeout(10):
+        await engine.wait_ready()
+    assert isinstance((await _collect(engine, _request()))[-1], Done)
+    assert engine.status().restarts == 1
+
+
+async def test_kill_9_ends_every_stream_within_a_second(start: Start) -> None:
+    engine = await start()
+    streams = [
+        asyncio.create_task(_collect_error(engine, _request(max_new_tokens=100_000))) for _ in range(20)
+    ]
+    await _until(lambda: engine.status().running == 20)
+    pid = engine.status().pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    killed_s = time.monotonic()
+    await asyncio.gather(*streams)
+    assert time.monotonic() - killed_s < 1.0
+
+
+async def test_a_request_while_restarting_is_unavailable_at_once(start: Start) -> None:
+    engine = await start()
+    await _collect_error(engine, _request(904))
+    with pytest.raises(UnavailableError):
+        await _collect(engine, _request())
+
+
+async def test_stop_ends_open_streams_and_leaves_no_process(start: Start) -> None:
+    engine = await start()
+    stream = asyncio.create_task(_collect_error(engine, _request(max_new_tokens=100_000)))
+    await _until(lambda: engine.status().running == 1)
+    pid = engine.status().pid
+    assert pid is not None
+    await engine.stop()
+    assert isinstance(await stream, UnavailableError)
+    assert not psutil.pid_exists(pid)
+
+
+async def test_stop_twice_is_harmless(start: Start) -> None:
+    engine = await start()
+    await engine.stop()
+    await engine.stop()
+
+
+async def test_an_interpreter_that_is_not_there_keeps_the_engine_restarting_not_hanging() -> None:
+    config = EngineConfig(
+        backend="fake",
+        model_path="",
+        device="CPU",
+        cache_gib=1,
+        max_batched_tokens=256,
+        max_running=16,
+        prefix_caching=True,
+    )
+    engine = EngineProcess(config, python="/no/such/python", policy=POLICY)
+    await engine.start()
+    await _until(lambda: engine.status().restarts >= 2)
+    assert "could not be started" in (engine.status().last_error or "")
+    await engine.stop()
