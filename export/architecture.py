@@ -18,7 +18,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_bytes())
     except ValueError as error:
-        raise ConversionError(f"{folder / 'config.json'} is not JSON ({error}): get the model again") from error
+        raise ConversionError(f"{folder / 'config.json'} is not JSON ({error}): get it again") from error
     if not isinstance(config, dict):
         raise ConversionError(f"{folder / 'config.json'} is not a JSON object: get the model again")
     return config
@@ -44,7 +44,7 @@ def context_length(config: dict[str, Any], model: str) -> int:
     for key in CONTEXT_KEYS:
         if isinstance(config.get(key), int):
             return int(config[key])
-    raise ConversionError(f"config.json of {model} does not say its context length: add max_position_embeddings")
+    raise ConversionError(f"{model}: config.json says no context length: add max_position_embeddings")
 
 
 def eos_token_ids(generation: dict[str, Any], config: dict[str, Any], model: str) -> tuple[int, ...]:

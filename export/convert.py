@@ -2,7 +2,6 @@
 
 Run it as `python export/convert.py` from a checkout, installed or not, or as `python -m export.convert`.
 """
-# ruff: noqa: E402 - the import path must be right before the first import of this project
 
 import signal
 import sys
@@ -33,7 +32,7 @@ Examples:
   python export/convert.py
       The default model (SmolLM2-135M-Instruct) with INT8 weights, into ./models/smollm2-135m-instruct-int8
 
-  python export/convert.py llama-3.2-1b.Q8_0.gguf --output /srv/models/llama
+  python export/convert.py qwen2.5-0.5b-instruct-q8_0.gguf --output /srv/models/qwen
       A GGUF file; needs no torch
 
   python export/convert.py ./my-finetuned-model --weights int4
@@ -43,29 +42,27 @@ Examples:
       A model on the Hugging Face hub; needs the same, and the network
 """
 
+EPILOG = EXAMPLES.replace("\n\n", "\n\n\b\n")  # click re-wraps every paragraph without the \b
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command(
-    name="convert.py", epilog=EXAMPLES.replace("\n\n", "\n\n\b\n"), context_settings={"max_content_width": 110}
-)
+@app.command(name="convert.py", epilog=EPILOG, context_settings={"max_content_width": 110})
 def command(
     source: Annotated[
         str | None,
-        typer.Argument(help="'default', a .gguf file, a Hugging Face model folder, or a hub id such as org/name."),
+        typer.Argument(help="A .gguf file, a Hugging Face model folder, a hub id (org/name), or 'default'."),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write.  [default: ./models/NAME-WEIGHTS]", show_default=False)
+        Path | None, typer.Option(help="Folder to write; ./models/NAME-WEIGHTS if not given.")
     ] = None,
     weights: Annotated[WeightFormat, typer.Option(help="How the weights are stored.")] = "int8",
     device: Annotated[Device, typer.Option(help="Device that will serve the model.")] = "CPU",
     name: Annotated[
-        str | None, typer.Option(help="What the service calls the model.  [default: from SOURCE]", show_default=False)
+        str | None, typer.Option(help="What the service calls the model; after SOURCE if not given.")
     ] = None,
-    revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit of a hub id.", show_default=False)
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Convert again, replacing a converted model.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Convert again, replacing the model there.")] = False,
 ) -> None:
     """Convert a model to an OpenVINO folder that tiber-serve serves.
 
@@ -102,7 +99,9 @@ def main() -> None:
 
 def _checked_name(name: str) -> str:
     if name != slug(name):
-        raise ConfigError(f"--name {name}: use lower case letters, digits, dots and dashes, such as {slug(name)}")
+        raise ConfigError(
+            f"--name {name}: use lower case letters, digits, dots, dashes, such as {slug(name)}"
+        )
     return name
 
 

@@ -24,7 +24,7 @@ def is_already_converted(source: Source, request: Request) -> bool:
     difference = _difference(read_manifest(request.output), source, request)
     if difference is None:
         return True
-    raise ConfigError(f"{request.output} holds {difference}: use --force to replace it, or choose another --output")
+    raise ConfigError(f"{request.output} holds {difference}: use --force, or choose another --output")
 
 
 def _difference(manifest: Manifest, source: Source, request: Request) -> str | None:

@@ -1,17 +1,20 @@
 """Turns low-bit weights inside an OpenVINO model back into plain f16 constants."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import openvino
 
 LOW_BIT = ("u4", "i4", "u8", "i8")
 ARITHMETIC: dict[str, Callable[..., Any]] = {"Subtract": np.subtract, "Multiply": np.multiply, "Add": np.add}
 FOLDABLE = {"Convert", "Reshape", *ARITHMETIC}
 
 
-def fold_low_bit_weights(model: Any, advance: Callable[[float], None]) -> int:
+def fold_low_bit_weights(model: "openvino.Model", advance: Callable[[float], None]) -> int:
     """Replace each decompression (convert, subtract, multiply, reshape) in `model` by an f16 constant.
 
     NNCF compresses only weights that it finds as floating-point constants. One weight at a time is
@@ -36,7 +39,7 @@ def unpack_nibbles(packed: NDArray[np.uint8], shape: tuple[int, ...], *, signed:
     return flat[:count].reshape(shape)
 
 
-def _decompressions(model: Any) -> list[tuple[Any, list[Any]]]:
+def _decompressions(model: "openvino.Model") -> list[tuple["openvino.Node", list["openvino.Input"]]]:
     """The outputs at which constant low-bit arithmetic ends, each with the inputs that read it."""
     constant: dict[str, bool] = {}  # name -> whether low-bit values flow through it
     found = []
@@ -51,13 +54,17 @@ def _decompressions(model: Any) -> list[tuple[Any, list[Any]]]:
             constant[name] = any(parents)
             continue
         found += [
-            source for source, low in zip(sources, parents, strict=True) if low and source.get_type_name() in FOLDABLE
+            source for source, low in zip(sources, parents, strict=True) if low and _is_foldable(source)
         ]
     unique = {node.get_friendly_name(): node for node in found}
     return [(node, list(node.output(0).get_target_inputs())) for node in unique.values()]
 
 
-def _replace(root: Any, users: list[Any]) -> None:
+def _is_foldable(node: "openvino.Node") -> bool:
+    return bool(node.get_type_name() in FOLDABLE)
+
+
+def _replace(root: "openvino.Node", users: list["openvino.Input"]) -> None:
     from openvino import Type
     from openvino import opset13 as opset
 
@@ -70,7 +77,7 @@ def _replace(root: Any, users: list[Any]) -> None:
         user.replace_source_output(replacement.output(0))
 
 
-def _evaluate(node: Any) -> NDArray[Any]:
+def _evaluate(node: "openvino.Node") -> NDArray[Any]:
     kind = node.get_type_name()
     if kind == "Constant":
         return _constant(node)
@@ -83,7 +90,7 @@ def _evaluate(node: Any) -> NDArray[Any]:
     return np.asarray(ARITHMETIC[kind](left, right, dtype=np.float32))
 
 
-def _constant(node: Any) -> NDArray[Any]:
+def _constant(node: "openvino.Node") -> NDArray[Any]:
     kind = node.get_element_type().get_type_name()
     if kind in ("u4", "i4"):
         return unpack_nibbles(node.data, tuple(node.get_output_shape(0)), signed=kind == "i4")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from export.errors import ConversionError
+from export.gguf_format import BrokenFileError, parse_head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class GgufFile:
         self.require(keys[0])
         return tuple(dict.fromkeys(int(self.fields[key]) for key in keys if key in self.fields))
 
-    def require(self, key: str) -> Any:
+    def require(self, key: str) -> Any:  # noqa: ANN401 - GGUF values have any type
         """The value of `key`.
 
         Raises:
@@ -52,20 +53,17 @@ def read_gguf(path: Path) -> GgufFile:
     Raises:
         ConversionError: when the file is broken, or is one part of several.
     """
-    from gguf import GGUFReader
-
     try:
-        reader = GGUFReader(path)
-        fields = {key: field.contents() for key, field in reader.fields.items()}
-    except (ValueError, IndexError, KeyError, OSError) as error:
+        head = parse_head(path)
+    except (BrokenFileError, OSError) as error:
         raise ConversionError(f"{path} can't be read as GGUF ({error}): download it again") from error
-    if int(fields.get("split.count", 0)) > 1:
-        raise ConversionError(f"{path} is one part of several: join them first with llama.cpp's gguf-split --merge")
-    counts = [int(tensor.n_elements) for tensor in reader.tensors] or [0]
+    if int(head.fields.get("split.count", 0)) > 1:
+        raise ConversionError(f"{path} is one part of several: join them with llama.cpp's gguf-split --merge")
+    counts = head.tensor_elements.values()
     return GgufFile(
         path=path,
-        fields=fields,
+        fields=head.fields,
         parameter_count=sum(counts),
-        largest_tensor=max(counts),
+        largest_tensor=max(counts, default=0),
         size_bytes=path.stat().st_size,
     )

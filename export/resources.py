@@ -8,8 +8,9 @@ from export.errors import ConversionError
 from service.manifest import WeightFormat
 
 BYTES_PER_WEIGHT: dict[WeightFormat, float] = {"int8": 1.05, "int4": 0.75, "fp16": 2.0}
-RUNTIME_BYTES = 1_500_000_000  # interpreter, libraries, and the trial's 1 GB cache
+RUNTIME_BYTES = 700_000_000  # interpreter and libraries: the default model peaks at 0.93 GiB, estimated 1.4
 GIB = 1 << 30
+CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +21,14 @@ class Need:
     memory: int
 
 
-def gguf_need(
-    *, file_bytes: int, parameter_count: int, largest_tensor: int, weights: WeightFormat, download_bytes: int = 0
-) -> Need:
-    """The need of a GGUF conversion: the saved copy and the output on disk; in memory the f16 weights,
-    the output, the file as read, and one weight in f32 twice (the value and its product).
-    """  # noqa: D205 - one sentence
+def gguf_need(*, file_bytes: int, parameter_count: int, largest_tensor: int, weights: WeightFormat) -> Need:
+    """The need of a GGUF conversion, in bytes.
+
+    On disk: the copy that OpenVINO saves, and the output. In memory: the file as read, the f16
+    weights, the output, and the biggest weight in f32 twice (a value and its product).
+    """
     output = int(parameter_count * BYTES_PER_WEIGHT[weights])
-    disk = download_bytes + file_bytes + output
+    disk = file_bytes + output
     memory = RUNTIME_BYTES + 2 * parameter_count + output + file_bytes + 8 * largest_tensor
     return Need(disk=disk, memory=memory)
 
@@ -78,7 +79,7 @@ def gib(count: int) -> str:
     return f"{count / GIB:.1f} GiB"
 
 
-def _cgroup_rooms(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> list[int]:
+def _cgroup_rooms(root: Path = CGROUPS, membership: Path = MEMBERSHIP) -> list[int]:
     """What each control group (v2) above this process still allows; page cache counts as free."""
     try:
         path = next(line[3:] for line in membership.read_text().splitlines() if line.startswith("0::"))

@@ -93,7 +93,7 @@ def serve(
     from service.api.server import Server
 
     def announce() -> None:
-        _out.print(f"[bold green]ready[/] after {time.monotonic() - began_s:.1f} s: {url}", highlight=False)
+        typer.echo(f"ready after {time.monotonic() - began_s:.1f} s: {url}")
         _print_example(url, token, has_extra_token=extra_token is not None)
 
     Server(service, drain_timeout_s=settings.drain_timeout_s, on_ready=announce).run(sockets=[listener])
@@ -104,10 +104,10 @@ def check_config(config: ConfigOption = None) -> None:
     """Check the settings and the model folders they name; start nothing."""
     settings = _load(config)
     service = bootstrap.build_service(settings, extra_token=os.environ.get(_TOKEN_VARIABLE) or None)
-    _out.print(f"ok: {settings.host}:{settings.port}")
+    typer.echo(f"ok: {settings.host}:{settings.port}")
     for name, model in service.models.items():
         limits = model.limits
-        _out.print(
+        typer.echo(
             f"ok: model {name} ({model.manifest.weight_format}) on {model.device}, "
             f"at most {limits.max_input} tokens in, {limits.max_total} in all"
         )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.auth.failures import FailureStore
@@ -87,6 +87,7 @@ OPERATIONS = st.lists(
 
 
 @every_store
+@settings(deadline=None)  # other work shares the machine
 @given(operations=OPERATIONS)
 async def test_any_sequence_answers_as_the_policy_does(
     new_store: NewStore, operations: list[tuple[str, str, int]]

@@ -201,16 +201,16 @@ def test_gaudi_cards_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "error"),
+    ("script", "timeout_s", "error"),
     [
-        ("echo 'driver is not loaded' >&2; exit 1", "driver is not loaded"),
-        ("exit 3", "hl-smi ended with 3"),
-        ("exec sleep 30", "no answer within 0.2 s"),
+        ("echo 'driver is not loaded' >&2; exit 1", 30, "driver is not loaded"),
+        ("exit 3", 30, "hl-smi ended with 3"),
+        ("exec sleep 30", 0.2, "no answer within 0.2 s"),
     ],
 )
-def test_hl_smi_that_fails_is_reported(tmp_path: Path, script: str, error: str) -> None:
+def test_hl_smi_that_fails_is_reported(tmp_path: Path, script: str, timeout_s: float, error: str) -> None:
     tool = fake_hl_smi(tmp_path, script)
-    devices = doctor.find_gaudi_devices(which=lambda _name: tool, timeout_s=0.2)
+    devices = doctor.find_gaudi_devices(which=lambda _name: tool, timeout_s=timeout_s)
     assert devices is not None
     assert devices.error is not None
     assert error in devices.error
