@@ -49,10 +49,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 
 @app.command(name="convert.py", epilog=EPILOG, context_settings={"max_content_width": 110})
 def command(
-    source: Annotated[
-        str | None,
-        typer.Argument(help="A .gguf file, a Hugging Face model folder, a hub id (org/name), or 'default'."),
-    ] = None,
+    source: Annotated[str | None, typer.Argument(show_default=False)] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder to write; ./models/NAME-WEIGHTS if not given.")
     ] = None,
@@ -65,6 +62,9 @@ def command(
     force: Annotated[bool, typer.Option("--force", help="Convert again, replacing the model there.")] = False,
 ) -> None:
     """Convert a model to an OpenVINO folder that tiber-serve serves.
+
+    SOURCE is a .gguf file, a Hugging Face model folder, a hub id such as org/name, or nothing (or
+    'default') for the embedded default model.
 
     The folder's path is printed on stdout, everything else on stderr. The folder appears whole or not at all.
     """

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from service.admission import Admission
@@ -12,7 +13,8 @@ from service.auth.policy import BanPolicy
 from service.auth.tokens import TokenStore
 from service.domain import TokenLimits
 from service.engine.config import EngineConfig
-from service.engine.process import EngineProcess
+from service.engine.grammar import GrammarChecker
+from service.engine.process import EngineProcess, SupervisorPolicy
 from service.errors import ConfigError
 from service.generation import TextModel
 from service.manifest import FILE_NAME, Manifest, read_manifest
@@ -22,6 +24,8 @@ from service.text.tokenizer import ModelTokenizer
 
 MODELS_FOLDER = Path("models")
 _GIB = 2**30
+# A grammar that takes longer to compile is refused: it would stop every request of the engine that long.
+_GRAMMAR_STALL_S = 2.0
 # Drawn seeds stay exact in clients that read JSON numbers as doubles.
 _SEED_BITS = 53
 # Measured with INT8 and INT4 weights on CPUs with and without AMX: 1.0 to 1.6 times the runtime's own
@@ -100,7 +104,19 @@ def _build_model(settings: ModelSettings) -> TextModel:
         ),
         limits=_token_limits(settings, manifest),
         timeout_s=settings.request_timeout_s,
+        grammars=_build_grammar_checker(settings, device),
         draw_seed=lambda: secrets.randbits(_SEED_BITS),
+    )
+
+
+def _build_grammar_checker(settings: ModelSettings, device: str) -> GrammarChecker:
+    config = replace(_engine_config(settings, device), backend=f"{settings.backend}-grammar")
+    return GrammarChecker(
+        EngineProcess(
+            config,
+            python=str(settings.python) if settings.python else None,
+            policy=SupervisorPolicy(stall_s=_GRAMMAR_STALL_S),
+        )
     )
 
 

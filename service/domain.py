@@ -133,6 +133,7 @@ class RawRequest:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     truncate: int | None = None
+    grammar: Grammar | None = None
     logprobs: bool = False
 
 

@@ -18,6 +18,7 @@ from service.domain import (
     Token,
     TokenLimits,
 )
+from service.engine.grammar import GrammarChecker
 from service.engine.protocol import Done, Engine, EngineEvent, Started, TokenDelta
 from service.errors import DeadlineError
 from service.manifest import Manifest
@@ -44,6 +45,7 @@ class TextModel:
         limits: TokenLimits,
         timeout_s: float,
         draw_seed: Callable[[], int],
+        grammars: GrammarChecker,
     ) -> None:
         self.name = name
         self.device = device
@@ -55,6 +57,16 @@ class TextModel:
         self.timeout_s = timeout_s
         self._tokenizer = tokenizer
         self._draw_seed = draw_seed
+        self._grammars = grammars
+
+    async def start(self) -> None:
+        """Begin to load the model."""
+        await self.engine.start()
+
+    async def stop(self) -> None:
+        """End the engine and every open request."""
+        await self.engine.stop()
+        await self._grammars.stop()
 
     async def stream(self, raw: RawRequest) -> GenerationEvents:
         """Generate; the first batch begins with Start and holds a token, the last one ends with Finish.
@@ -96,6 +108,8 @@ class TextModel:
     async def _run(self, raw: RawRequest, accepted_s: float) -> GenerationEvents:
         async with self.admission.slot():
             prompt_ids = await self._tokenizer.encode(raw.text)
+            if raw.grammar is not None:
+                await self._grammars.check(raw.grammar)
             request = validate(raw, prompt_ids, self.limits, self._draw_seed)
             answer = self._tokenizer.answer(request.prompt_ids, request.stop)
             progress = _Progress(request, answer, accepted_s)

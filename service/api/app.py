@@ -28,12 +28,12 @@ def create_app(service: Service) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None, None]:
         for model in service.models.values():
-            await model.engine.start()
+            await model.start()
         try:
             yield
         finally:
             for model in service.models.values():
-                await model.engine.stop()
+                await model.stop()
 
     app = FastAPI(title="tiber-serve", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
     app.include_router(generate_router(service))

@@ -43,6 +43,7 @@ def to_raw(body: GenerateBody) -> RawRequest:
         seed=parameters.seed,
         stop=tuple(parameters.stop or ()),
         truncate=parameters.truncate,
+        grammar=parameters.grammar.to_domain() if parameters.grammar else None,
         logprobs=bool(parameters.details),
     )
 
@@ -59,7 +60,6 @@ def _refuse_unsupported(parameters: Parameters) -> None:
         "watermark": bool(parameters.watermark),
         "top_n_tokens": (parameters.top_n_tokens or 0) > 0,
         "adapter_id": parameters.adapter_id is not None,
-        "grammar": parameters.grammar is not None,
         "best_of": (parameters.best_of or 1) > 1,
         "decoder_input_details": bool(parameters.decoder_input_details),
     }

@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
     async def _end(self) -> None:
         for model in self._service.models.values():
             model.admission.start_draining()
-            await model.engine.stop()
+            await model.stop()
         self.should_exit = True
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:

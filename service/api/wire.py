@@ -3,12 +3,15 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from service.domain import Grammar
 
 # Far below this a float32 is 0, which the engine refuses.
 _LEAST_POSITIVE = 1e-6
 _MAX_STOP_STRINGS = 16
 _MAX_STOP_CHARACTERS = 1_024
+_MAX_GRAMMAR_CHARACTERS = 65_536
 _MAX_SEED = 2**63 - 1
 _MAX_COUNT = 2**31 - 1
 
@@ -18,6 +21,30 @@ StopString = Annotated[str, Field(min_length=1, max_length=_MAX_STOP_CHARACTERS)
 
 class _Wire(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class WireGrammar(_Wire):
+    """TGI's grammar: a JSON schema (`json` or `json_schema`, as an object or as its text), or a `regex`."""
+
+    type: Literal["json", "json_schema", "regex"]
+    value: str | dict[str, Any]
+
+    @model_validator(mode="after")
+    def _is_of_its_type(self) -> "WireGrammar":
+        if self.type == "regex" and not isinstance(self.value, str):
+            raise ValueError("a regex must be a string")
+        if len(self.to_domain().value) > _MAX_GRAMMAR_CHARACTERS:
+            raise ValueError(f"a grammar must have at most {_MAX_GRAMMAR_CHARACTERS} characters")
+        return self
+
+    def to_domain(self) -> Grammar:
+        """The domain's form."""
+        if self.type == "regex":
+            return Grammar(kind="regex", value=str(self.value))
+        if isinstance(self.value, str):
+            return Grammar(kind="json_schema", value=self.value)
+        schema = self.value.get("schema", self.value) if self.type == "json_schema" else self.value
+        return Grammar(kind="json_schema", value=msgspec.json.encode(schema).decode())
 
 
 class Parameters(_Wire):
@@ -43,7 +70,7 @@ class Parameters(_Wire):
     top_n_tokens: Annotated[int, Field(ge=0, le=_MAX_COUNT)] | None = None
     typical_p: Annotated[float, Field(gt=0, le=1)] | None = None
     watermark: bool | None = None
-    grammar: dict[str, Any] | None = None
+    grammar: WireGrammar | None = None
     adapter_id: str | None = None
 
 

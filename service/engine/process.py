@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -58,7 +59,10 @@ class EngineProcess:
 
     async def start(self) -> None:
         """Begin to load the model, in a process of its own."""
-        self._supervisor = asyncio.create_task(self._supervise(), name="engine-supervisor")
+        # A context of its own: whoever starts the engine, its logs are not of that one's request.
+        self._supervisor = asyncio.create_task(
+            self._supervise(), name="engine-supervisor", context=contextvars.Context()
+        )
 
     async def wait_ready(self) -> None:
         """Return once the model can answer."""

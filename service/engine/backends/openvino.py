@@ -109,10 +109,11 @@ class OpenVINOBackend:
             config.top_k = _NO_TOP_K if sampling.top_k is None else sampling.top_k
             config.rng_seed = sampling.seed
         if sampling.grammar is not None:
-            config.structured_output_config = _structured_output(sampling.grammar)
+            config.structured_output_config = structured_output(sampling.grammar)
         config.validate()
         return config
 
 
-def _structured_output(grammar: Grammar) -> "genai.StructuredOutputConfig":
+def structured_output(grammar: Grammar) -> "genai.StructuredOutputConfig":
+    """The runtime's form of a grammar."""
     return genai.StructuredOutputConfig(**{grammar.kind: grammar.value})
