@@ -44,6 +44,11 @@ Examples:
 
 EPILOG = EXAMPLES.replace("\n\n", "\n\n\b\n")  # click re-wraps every paragraph without the \b
 
+
+class _Interrupted(BaseException):
+    """Asked to end; not a KeyboardInterrupt, which typer turns into a return value."""
+
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
@@ -84,7 +89,8 @@ def command(
 
 def main() -> None:
     """Run the command; every expected failure is one line on stderr."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         app(standalone_mode=False)
     except click.ClickException as error:
@@ -93,8 +99,8 @@ def main() -> None:
         _fail(error.message, 2)
     except TiberError as error:
         _fail(error.message, 1)
-    except (KeyboardInterrupt, click.Abort):
-        _fail("interrupted: nothing was written", 130)
+    except _Interrupted:
+        _fail("interrupted: the output is as it was before", 130)
 
 
 def _checked_name(name: str) -> str:
@@ -106,7 +112,7 @@ def _checked_name(name: str) -> str:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise _Interrupted
 
 
 def _fail(message: str, code: int) -> None:

@@ -56,12 +56,12 @@ def require(need: Need, *, disk: int, memory: int, folder: Path) -> None:
     """
     if need.disk > disk:
         raise ConversionError(
-            f"the conversion needs {gib(need.disk)} of disk under {folder} and {gib(disk)} are free: "
+            f"the conversion needs {readable(need.disk)} of disk under {folder} and {readable(disk)} are free: "
             "free some, or choose an --output on another disk"
         )
     if need.memory > memory:
         raise ConversionError(
-            f"the conversion needs {gib(need.memory)} of memory and {gib(memory)} are available: "
+            f"the conversion needs {readable(need.memory)} of memory and {readable(memory)} are available: "
             "end other programs, or convert on a bigger machine and copy the folder"
         )
 
@@ -74,9 +74,9 @@ def available_memory() -> int:
     return min([available, *_cgroup_rooms()])
 
 
-def gib(count: int) -> str:
+def readable(count: int) -> str:
     """Bytes for a person to read."""
-    return f"{count / GIB:.1f} GiB"
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count >> 20} MiB"
 
 
 def _cgroup_rooms(root: Path = CGROUPS, membership: Path = MEMBERSHIP) -> list[int]:

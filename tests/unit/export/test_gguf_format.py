@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+from gguf_bytes import FIELDS, gguf_bytes
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from export.errors import ConversionError
+from export.gguf_file import read_gguf
+from export.gguf_format import BrokenFileError, parse_head
+
+
+def written(folder: Path, content: bytes) -> Path:
+    path = folder / "model.gguf"
+    path.write_bytes(content)
+    return path
+
+
+def test_fields_and_tensor_sizes_come_back(tmp_path: Path) -> None:
+    fields = FIELDS | {"a.flag": True, "a.number": 0.5, "a.nested": [[1, 2], [3]]}
+    head = parse_head(written(tmp_path, gguf_bytes(fields, {"token_embd.weight": [64, 16], "norm": [64]})))
+    assert head.fields == fields
+    assert head.tensor_elements == {"token_embd.weight": 1024, "norm": 64}
+
+
+@settings(max_examples=50)
+@given(st.integers(min_value=0, max_value=len(gguf_bytes(FIELDS, {"a": [2]})) - 1))
+def test_a_file_cut_anywhere_is_called_broken(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
+    path = written(tmp_path_factory.mktemp("cut"), gguf_bytes(FIELDS, {"a": [2]})[:length])
+    with pytest.raises(BrokenFileError):
+        parse_head(path)
+
+
+def test_an_unknown_version_is_called_broken(tmp_path: Path) -> None:
+    with pytest.raises(BrokenFileError, match="version 9"):
+        parse_head(written(tmp_path, gguf_bytes(FIELDS, version=9)))
+
+
+def test_a_broken_file_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="can't be read as GGUF .* download it again"):
+        read_gguf(written(tmp_path, b"GGUF"))
+
+
+def test_one_part_of_several_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="one part of several"):
+        read_gguf(written(tmp_path, gguf_bytes(FIELDS | {"split.count": 3})))
+
+
+def test_the_description_tells_context_and_end_tokens(tmp_path: Path) -> None:
+    gguf = read_gguf(
+        written(tmp_path, gguf_bytes(FIELDS | {"tokenizer.ggml.eot_token_id": 1}, {"a": [2, 3], "b": [4]}))
+    )
+    assert (gguf.architecture, gguf.context_length, gguf.eos_token_ids) == ("llama", 512, (0, 1))
+    assert (gguf.parameter_count, gguf.largest_tensor) == (10, 6)
+
+
+def test_a_missing_field_is_named(tmp_path: Path) -> None:
+    gguf = read_gguf(written(tmp_path, gguf_bytes({"general.architecture": "llama"})))
+    with pytest.raises(ConversionError, match=r"lacks llama\.context_length"):
+        _ = gguf.context_length
