@@ -66,8 +66,6 @@ def _obstacle(config: dict[str, Any]) -> str | None:
         return "is an encoder-decoder model, which is not supported"
     if "vision_config" in config or any("ConditionalGeneration" in name for name in architectures):
         return "is a vision-language model, which is not supported yet"
-    if "auto_map" in config and "model_type" not in config:
-        return "needs code from its own repository, which is never run"
     if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
         kind = ", ".join(architectures) or "of no named architecture"
         return f"does not generate text (it is {kind})"

@@ -17,7 +17,6 @@ from service.api.responses import error_response, status_response
 from service.api.state import Service
 from service.errors import TiberError
 
-PUBLIC_PATHS = frozenset({"/health", "/ready", "/metrics"})
 # Nginx's word for a client that left; nobody reads it but the log.
 _CLIENT_GONE_STATUS = 499
 
@@ -40,7 +39,7 @@ def create_app(service: Service) -> FastAPI:
     app.include_router(operations_router(service))
     # The last one added is the first one a request meets.
     app.add_middleware(BodyLimit, max_bytes=service.max_body_bytes)
-    app.add_middleware(Authentication, check=service.guard.check, public_paths=PUBLIC_PATHS)
+    app.add_middleware(Authentication, check=service.guard.check)
     app.add_middleware(RequestContext)
     _add_error_handlers(app)
     return app

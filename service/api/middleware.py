@@ -16,6 +16,7 @@ from service.api.responses import error_response, status_response
 from service.errors import TiberError, TooLargeError
 
 _log = structlog.get_logger("http")
+PUBLIC_PATHS = frozenset({"/health", "/ready", "/metrics"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # How long a body over the limit is read on, so that its sender gets to see the answer.
 _DISCARD_S = 2.0
@@ -53,7 +54,9 @@ class RequestContext:
             if not status:
                 await status_response(INTERNAL.status, "internal error")(scope, receive, send_with_id)
         finally:
-            _log.info(
+            # Probes come every few seconds for ever: they would drown the rest.
+            log = _log.debug if scope["path"] in PUBLIC_PATHS else _log.info
+            log(
                 "request",
                 method=scope["method"],
                 path=scope["path"],
@@ -70,14 +73,13 @@ def _request_id(given: str | None) -> str:
 class Authentication:
     """Lets only known tokens past, but for the public paths."""
 
-    def __init__(self, app: ASGIApp, *, check: Check, public_paths: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, *, check: Check) -> None:
         self._app = app
         self._check = check
-        self._public_paths = public_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["path"] not in self._public_paths:
+        if scope["type"] == "http" and scope["path"] not in PUBLIC_PATHS:
             headers = Headers(scope=scope)
             client = scope.get("client")
             try:

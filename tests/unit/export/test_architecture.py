@@ -20,7 +20,6 @@ def test_a_decoder_only_text_model_passes() -> None:
         ({"architectures": ["LlavaForConditionalGeneration"], "vision_config": {}}, "vision-language"),
         ({"architectures": ["BertModel"]}, "does not generate text .it is BertModel."),
         ({}, "does not generate text"),
-        (LLAMA | {"auto_map": {"AutoModelForCausalLM": "modeling.M"}}, "code from its own repository"),
     ],
 )
 def test_what_can_not_be_converted_is_refused_with_the_reason(config: dict[str, Any], reason: str) -> None:

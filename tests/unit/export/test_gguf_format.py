@@ -37,7 +37,7 @@ def test_an_unknown_version_is_called_broken(tmp_path: Path) -> None:
 
 
 def test_a_broken_file_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(ConversionError, match="can't be read as GGUF .* download it again"):
+    with pytest.raises(ConversionError, match=r"can't be read as GGUF .* download it again"):
         read_gguf(written(tmp_path, b"GGUF"))
 
 
