@@ -17,6 +17,19 @@ STRING, ARRAY = 8, 9
 INTEGERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 10: "<Q", 11: "<q"}
 SCALARS = INTEGERS | {6: "<f", 7: "<?", 12: "<d"}
 MAX_DIMENSIONS = 4
+DEFAULT_ALIGNMENT = 32
+# Tensor type -> (elements, bytes) of a block: ggml's `type_traits`. Others are not checked for their length.
+BLOCKS = {
+    0: (1, 4),
+    1: (1, 2),
+    2: (32, 18),
+    3: (32, 20),
+    6: (32, 22),
+    7: (32, 24),
+    8: (32, 34),
+    10: (256, 84),
+}
+BLOCKS |= {11: (256, 110), 12: (256, 144), 13: (256, 176), 14: (256, 210), 30: (1, 2)}
 
 
 class BrokenFileError(ValueError):
@@ -50,6 +63,7 @@ class _Cursor:
     def __init__(self, data: mmap.mmap) -> None:
         self._data = data
         self._at = 0
+        self._weights_end = 0  # counted from where the weights start
 
     def head(self) -> Head:
         if self._bytes(4) != MAGIC:
@@ -62,15 +76,25 @@ class _Cursor:
         for _ in range(pairs):
             key = self._string()
             fields[key] = self._value(self._scalar("<I"))
-        return Head(fields=fields, tensor_elements=dict(self._tensor() for _ in range(tensors)))
+        sizes = dict(self._tensor() for _ in range(tensors))
+        self._require_weights(fields.get("general.alignment", DEFAULT_ALIGNMENT))
+        return Head(fields=fields, tensor_elements=sizes)
 
     def _tensor(self) -> tuple[str, int]:
         name, dimensions = self._string(), self._scalar("<I")
         if dimensions > MAX_DIMENSIONS:
             raise BrokenFileError(f"tensor {name} has {dimensions} dimensions")
-        shape = [self._scalar("<Q") for _ in range(dimensions)]
-        self._bytes(12)  # type and offset
-        return name, prod(shape)
+        elements = prod(self._scalar("<Q") for _ in range(dimensions))
+        kind, offset = self._scalar("<I"), self._scalar("<Q")
+        per_block, block_bytes = BLOCKS.get(kind, (1, 0))
+        self._weights_end = max(self._weights_end, offset + elements // per_block * block_bytes)
+        return name, elements
+
+    def _require_weights(self, alignment: int) -> None:
+        """Refuse a half download: GenAI reads past its end and crashes."""
+        start = -(-self._at // alignment) * alignment
+        if self._weights_end and start + self._weights_end > len(self._data):
+            raise BrokenFileError("the file ends too early")
 
     def _value(self, kind: int) -> Any:  # noqa: ANN401 - the file says which type
         if kind == STRING:

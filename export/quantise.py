@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -57,15 +58,28 @@ def compress(model: "openvino.Model", weights: WeightFormat) -> tuple["openvino.
     if weights == "fp16":
         return model, None
     os.environ.setdefault("NNCF_CI", "1")  # or importing NNCF reports the use of it over the network
-    import nncf
+    with _torch_left_alone(), _numpy_when_small(model):
+        import nncf
 
-    nncf.set_log_level(logging.ERROR)
-    with _numpy_when_small(model):
+        nncf.set_log_level(logging.ERROR)
         if weights == "int8":
             return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM), None
         group_size = pick_group_size(channel_sizes(model))
         mode = nncf.CompressWeightsMode.INT4_ASYM
         return nncf.compress_weights(model, mode=mode, group_size=group_size, ratio=1.0), group_size
+
+
+@contextmanager
+def _torch_left_alone() -> Iterator[None]:
+    """Keep NNCF from loading torch where it is installed and not in use: it costs seconds and memory."""
+    if "torch" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]  # documented: an import of it then fails
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
 
 
 @contextmanager

@@ -56,8 +56,8 @@ def require(need: Need, *, disk: int, memory: int, folder: Path) -> None:
     """
     if need.disk > disk:
         raise ConversionError(
-            f"the conversion needs {readable(need.disk)} of disk under {folder} and {readable(disk)} are free: "
-            "free some, or choose an --output on another disk"
+            f"the conversion needs {readable(need.disk)} of disk under {folder} and {readable(disk)} are free"
+            ": free some, or choose another --output"
         )
     if need.memory > memory:
         raise ConversionError(

@@ -215,3 +215,7 @@ def _print_example(url: str, token: str | None, *, has_extra_token: bool) -> Non
         """-d '{"inputs": "<|im_start|>user\\nWhat is gravity?<|im_end|>\\n<|im_start|>assistant\\n", """
         """"parameters": {"max_new_tokens": 60}}'"""
     )
+
+
+if __name__ == "__main__":
+    main()

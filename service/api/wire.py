@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from service.domain import Grammar
 
@@ -15,8 +15,20 @@ _MAX_GRAMMAR_CHARACTERS = 65_536
 _MAX_SEED = 2**63 - 1
 _MAX_COUNT = 2**31 - 1
 
+
+def _is_unicode(text: str) -> str:
+    """JSON can spell half a surrogate pair, which is no character and can't be encoded."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("holds half a surrogate pair, which is no character") from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(_is_unicode)]
 Positive = Annotated[int, Field(gt=0, le=_MAX_COUNT)]
-StopString = Annotated[str, Field(min_length=1, max_length=_MAX_STOP_CHARACTERS)]
+StopString = Annotated[Text, Field(min_length=1, max_length=_MAX_STOP_CHARACTERS)]
 
 
 class _Wire(BaseModel):
@@ -27,13 +39,17 @@ class WireGrammar(_Wire):
     """TGI's grammar: a JSON schema (`json` or `json_schema`, as an object or as its text), or a `regex`."""
 
     type: Literal["json", "json_schema", "regex"]
-    value: str | dict[str, Any]
+    value: Text | dict[str, Any]
 
     @model_validator(mode="after")
     def _is_of_its_type(self) -> "WireGrammar":
         if self.type == "regex" and not isinstance(self.value, str):
             raise ValueError("a regex must be a string")
-        if len(self.to_domain().value) > _MAX_GRAMMAR_CHARACTERS:
+        try:
+            length = len(self.to_domain().value)
+        except (UnicodeEncodeError, RecursionError) as error:
+            raise ValueError("a grammar must be valid JSON of reasonable depth") from error
+        if length > _MAX_GRAMMAR_CHARACTERS:
             raise ValueError(f"a grammar must have at most {_MAX_GRAMMAR_CHARACTERS} characters")
         return self
 
@@ -77,7 +93,7 @@ class Parameters(_Wire):
 class GenerateBody(_Wire):
     """The body of /generate_stream."""
 
-    inputs: str
+    inputs: Text
     parameters: Parameters | None = None
 
 

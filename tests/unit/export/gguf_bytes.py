@@ -1,6 +1,7 @@
 """Writes small GGUF files, by the format's own description."""
 
 import struct
+from math import prod
 from typing import Any
 
 MERGES = ["h e", "l l", "he ll", "hell o", "Ġ w"]
@@ -45,7 +46,11 @@ def gguf_bytes(
         _text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, 0, 0)
         for name, shape in tensors.items()
     )
-    return head + pairs + infos
+    content = head + pairs + infos
+    if not tensors:
+        return content
+    start = -(-len(content) // 32) * 32  # where the weights start: f32, one over the other
+    return content.ljust(start, b"\0") + bytes(max(prod(shape) for shape in tensors.values()) * 4)
 
 
 def _typed(value: Any) -> bytes:

@@ -13,7 +13,7 @@ from service.manifest import Source as SourceRecord
 
 def request(output: Path, **changes: object) -> Request:
     fields = {"name": "m", "output": output, "weights": "int8", "device": "CPU", "force": False}
-    return Request(**fields | changes)  # type: ignore[arg-type] - the tests choose the fields
+    return Request(**fields | changes)  # type: ignore[arg-type]  # the tests choose the fields
 
 
 def publish(output: Path, source: Source, revision: str | None = None) -> None:

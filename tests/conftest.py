@@ -1,0 +1,47 @@
+"""Fixtures that several folders of tests share."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import RunningServer, running_server
+from tests.support.tiny import fake_model, write_tiny_model
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def default_model() -> Path:
+    """The default model, converted once and kept between runs in the checkout's ignored folder."""
+    folder = ROOT / ".cache" / "models" / "smollm2-135m-instruct-int8"
+    subprocess.run(
+        [sys.executable, str(ROOT / "export" / "convert.py"), "--output", str(folder)], check=True, timeout=300
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def real_server(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The default model, served."""
+    config = f'[[models]]\npath = "{default_model}"\ncache_gib = 2\n'
+    with running_server(tmp_path_factory.mktemp("real"), config) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder for the fake backend."""
+    folder = tmp_path_factory.mktemp("tiny")
+    write_tiny_model(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fake_server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """The fake backend, served; tests that break the engine start their own."""
+    config = "max_body_bytes = 100000\n" + fake_model(tiny_model, step_s=0.002)
+    with running_server(tmp_path_factory.mktemp("fake"), config) as server:
+        yield server
