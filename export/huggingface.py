@@ -74,12 +74,13 @@ def _export(folder: Path, exported: Path) -> None:
     os.environ.setdefault("NNCF_CI", "1")  # or importing NNCF reports the use of it over the network
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns about every shape that becomes a constant
-        logging.disable(logging.WARNING)  # and the libraries tell what they do, line after line
+        logging.getLogger("torch").setLevel(logging.ERROR)  # optimum undoes `logging.disable`
         try:
             from optimum.exporters.openvino import main_export
             from optimum.intel import OVConfig
-            from transformers.utils.logging import disable_progress_bar
+            from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
+            set_verbosity_error()
             disable_progress_bar()
             main_export(
                 str(folder),
@@ -96,8 +97,6 @@ def _export(folder: Path, exported: Path) -> None:
                 f"optimum-intel can't export {folder.name} ({reason}): check that the folder is whole, "
                 "and that optimum-intel supports this model's type"
             ) from error
-        finally:
-            logging.disable(logging.NOTSET)
 
 
 def _compress(exported: Path, request: Request, folder: Path, steps: Steps) -> int | None:

@@ -97,7 +97,7 @@ def _build_model(settings: ModelSettings) -> TextModel:
         manifest=manifest,
         tokenizer=ModelTokenizer.load(settings.path),
         engine=EngineProcess(
-            _engine_config(settings, device), python=str(settings.python) if settings.python else None
+            engine_config(settings, device), python=str(settings.python) if settings.python else None
         ),
         admission=Admission(
             max_requests=settings.max_concurrent_requests, max_running=settings.max_running_requests
@@ -110,7 +110,7 @@ def _build_model(settings: ModelSettings) -> TextModel:
 
 
 def _build_grammar_checker(settings: ModelSettings, device: str) -> GrammarChecker:
-    config = replace(_engine_config(settings, device), backend=f"{settings.backend}-grammar")
+    config = replace(engine_config(settings, device), backend=f"{settings.backend}-grammar")
     return GrammarChecker(
         EngineProcess(
             config,
@@ -126,7 +126,8 @@ def _token_limits(settings: ModelSettings, manifest: Manifest) -> TokenLimits:
     return TokenLimits(max_input=max_input, max_total=max_total, default_new=settings.default_max_new_tokens)
 
 
-def _engine_config(settings: ModelSettings, device: str) -> EngineConfig:
+def engine_config(settings: ModelSettings, device: str) -> EngineConfig:
+    """What the engine process is told of a model; `device` is the settled one."""
     defaults = _CPU_PROPERTIES if device == "CPU" and settings.backend == "openvino" else {}
     return EngineConfig(
         backend=settings.backend,

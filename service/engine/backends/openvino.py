@@ -16,16 +16,7 @@ class OpenVINOBackend:
     """Drives a ContinuousBatchingPipeline; see Backend for the contract."""
 
     def __init__(self, config: EngineConfig) -> None:
-        scheduler = genai.SchedulerConfig()
-        scheduler.cache_size = config.cache_gib
-        scheduler.max_num_batched_tokens = config.max_batched_tokens
-        scheduler.max_num_seqs = config.max_running
-        # Split-fuse must stay on: without it a step raises when max_num_batched_tokens < max_num_seqs.
-        scheduler.dynamic_split_fuse = True
-        scheduler.enable_prefix_caching = config.prefix_caching
-        self._pipeline = genai.ContinuousBatchingPipeline(
-            config.model_path, scheduler, config.device, dict(config.properties)
-        )
+        self._pipeline = load_pipeline(config)
         defaults = self._pipeline.get_config()
         self._eos_token_id: int = defaults.eos_token_id
         self._stop_token_ids: set[int] = set(defaults.stop_token_ids) | {defaults.eos_token_id}
@@ -112,6 +103,20 @@ class OpenVINOBackend:
             config.structured_output_config = structured_output(sampling.grammar)
         config.validate()
         return config
+
+
+def load_pipeline(config: EngineConfig) -> "genai.ContinuousBatchingPipeline":
+    """Load the model as configured."""
+    scheduler = genai.SchedulerConfig()
+    scheduler.cache_size = config.cache_gib
+    scheduler.max_num_batched_tokens = config.max_batched_tokens
+    scheduler.max_num_seqs = config.max_running
+    # Split-fuse must stay on: without it a step raises when max_num_batched_tokens < max_num_seqs.
+    scheduler.dynamic_split_fuse = True
+    scheduler.enable_prefix_caching = config.prefix_caching
+    return genai.ContinuousBatchingPipeline(
+        config.model_path, scheduler, config.device, dict(config.properties)
+    )
 
 
 def structured_output(grammar: Grammar) -> "genai.StructuredOutputConfig":
