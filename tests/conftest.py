@@ -18,7 +18,9 @@ def default_model() -> Path:
     """The default model, converted once and kept between runs in the checkout's ignored folder."""
     folder = ROOT / ".cache" / "models" / "smollm2-135m-instruct-int8"
     subprocess.run(
-        [sys.executable, str(ROOT / "export" / "convert.py"), "--output", str(folder)], check=True, timeout=300
+        [sys.executable, str(ROOT / "export" / "convert.py"), "--output", str(folder)],
+        check=True,
+        timeout=300,
     )
     return folder
 

@@ -14,7 +14,9 @@ from service.settings import AuthSettings, ModelSettings, Settings
 from tests.support.server import RunningServer
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-_TESTED = re.compile(r"<!-- test: (\w+) -->\n```\w+\n(.*?)```\n\n(?:.*?\n\n)??<!-- output -->\n```\w+\n(.*?)```", re.DOTALL)
+_TESTED = re.compile(
+    r"<!-- test: (\w+) -->\n```\w+\n(.*?)```\n\n(?:.*?\n\n)??<!-- output -->\n```\w+\n(.*?)```", re.DOTALL
+)
 
 
 def _blocks(language: str) -> list[tuple[str, str]]:
@@ -59,7 +61,13 @@ def settings_table() -> str:
 def _shown(default: object) -> str:
     if default is None:
         return ""
-    value = str(default) if isinstance(default, Path) else list(default) if isinstance(default, tuple) else default
+    value = (
+        str(default)
+        if isinstance(default, Path)
+        else list(default)
+        if isinstance(default, tuple)
+        else default
+    )
     return f"`{json.dumps(value)}`"
 
 

@@ -32,10 +32,7 @@ async def _stream(client: httpx.AsyncClient, body: dict[str, Any]) -> AsyncItera
 
 
 async def _last(client: httpx.AsyncClient, body: dict[str, Any]) -> dict[str, Any]:
-    event: dict[str, Any] = {}
-    async for event in _stream(client, body):
-        pass
-    return event
+    return [event async for event in _stream(client, body)][-1]
 
 
 async def _until_answer(client: httpx.AsyncClient, within_s: float) -> float:

@@ -1,0 +1,169 @@
+"""A load client that costs little CPU: it shares the machine with what it measures."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.event_counter import EventCounter
+from benchmarks.http_reader import ResponseReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A server, and the token it knows us by."""
+
+    host: str
+    port: int
+    token: str
+
+    @classmethod
+    def from_url(cls, url: str, token: str) -> "Target":
+        """Take `http://HOST:PORT` apart. Raises: BenchmarkError for anything else."""
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname or parts.path.strip("/"):
+            raise BenchmarkError(f"not a server's address: {url!r}; allowed: http://HOST:PORT")
+        return cls(host=parts.hostname, port=parts.port or 80, token=token)
+
+    def request(self, method: str, path: str, body: bytes = b"") -> bytes:
+        """The bytes of a request."""
+        head = (
+            f"{method} {path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\nauthorization: Bearer {self.token}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
+        return head.encode() + body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What one request got; times are seconds of the system's monotonic clock.
+
+    `event_times_s` has one entry for each event that arrived whole. `content` is the last event's data,
+    or the body where the answer is no stream. `failure` says why the response did not arrive whole;
+    `is_hung` when that is because the time was up.
+    """
+
+    status: int | None
+    sent_s: float
+    ended_s: float
+    event_times_s: list[float]
+    content: bytes
+    failure: str | None = None
+    is_hung: bool = False
+
+
+class _Exchange:
+    """One request on its way, and what has come back of its response."""
+
+    def __init__(self, on_first_event: Callable[[], None] | None) -> None:
+        self._reader = ResponseReader()
+        self._events = EventCounter()
+        self._body = bytearray()
+        self._times_s: list[float] = []
+        self._on_first_event = on_first_event
+        self._sent_s = time.monotonic()
+        self._done: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+
+    def feed(self, data: bytes) -> None:
+        now_s = time.monotonic()
+        try:
+            body = self._reader.feed(data)
+        except BenchmarkError as error:
+            self.end(error.message)
+            return
+        if self._is_stream:
+            self._count(self._events.feed(body), now_s)
+        else:
+            self._body += body
+        if self._reader.is_complete:
+            self.end("the stream ended inside an event" if self._events.has_rest else None)
+
+    def end(self, failure: str | None) -> None:
+        if not self._done.done():
+            self._done.set_result(failure)
+
+    async def reply(self, timeout_s: float) -> Reply:
+        is_hung = False
+        try:
+            async with asyncio.timeout(timeout_s):
+                failure = await self._done
+        except TimeoutError:
+            is_hung = True
+            failure = f"no whole answer within {timeout_s:g} s"
+        return Reply(
+            status=self._reader.status,
+            sent_s=self._sent_s,
+            ended_s=time.monotonic(),
+            event_times_s=self._times_s,
+            content=self._events.last if self._is_stream else bytes(self._body),
+            failure=failure,
+            is_hung=is_hung,
+        )
+
+    @property
+    def _is_stream(self) -> bool:
+        return self._reader.headers.get("content-type", "").startswith("text/event-stream")
+
+    def _count(self, ended: int, now_s: float) -> None:
+        if ended and not self._times_s and self._on_first_event is not None:
+            self._on_first_event()
+        self._times_s += [now_s] * ended
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection that carries one exchange at a time; made by `Connection.open`."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._exchange: _Exchange | None = None
+
+    @classmethod
+    async def open(cls, target: Target) -> "Connection":
+        """Connect. Raises: BenchmarkError when nobody listens."""
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(cls, target.host, target.port)
+        except OSError as error:
+            raise BenchmarkError(f"can't connect to {target.host}:{target.port}: {error.strerror}") from error
+        return connection
+
+    async def send(
+        self, request: bytes, *, timeout_s: float, on_first_event: Callable[[], None] | None = None
+    ) -> Reply:
+        """Send a request; wait for the end of its response. Failures are in the reply, never raised."""
+        exchange = self._exchange = _Exchange(on_first_event)
+        if self._transport is None or self._transport.is_closing():
+            exchange.end("the connection is closed")
+        else:
+            self._transport.write(request)
+        reply = await exchange.reply(timeout_s)
+        if reply.failure is not None:
+            # What still comes would be taken for the next request's.
+            self.close()
+        return reply
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the transport."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows what a stream protocol gets
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Pass it on to the open exchange."""
+        if self._exchange is not None:
+            self._exchange.feed(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the open exchange."""
+        if self._exchange is not None:
+            self._exchange.end(f"the connection was lost: {exc or 'closed by the server'}")
+
+
+async def open_connections(target: Target, count: int) -> list[Connection]:
+    """Open that many connections. Raises: BenchmarkError when one can't be."""
+    return [await Connection.open(target) for _ in range(count)]

@@ -1,0 +1,37 @@
+"""Counts server-sent events without parsing them."""
+
+_EVENT_END = b"\n\n"
+_DATA = b"data:"
+
+
+class EventCounter:
+    """Counts whole events in a stream that comes in pieces; keeps only the last one.
+
+    JSON escapes line ends, so an empty line is the end of an event, wherever the pieces are cut.
+    """
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._last = b""
+
+    @property
+    def last(self) -> bytes:
+        """The data of the last whole event; empty before the first."""
+        return self._last.strip().removeprefix(_DATA).strip()
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether an event has begun that has not ended."""
+        return bool(self._rest)
+
+    def feed(self, data: bytes) -> int:
+        """Take a piece; return how many events it ended."""
+        buffer = self._rest + data if self._rest else data
+        count = buffer.count(_EVENT_END)
+        if count:
+            end = buffer.rfind(_EVENT_END)
+            start = buffer.rfind(_EVENT_END, 0, end)
+            self._last = buffer[start + len(_EVENT_END) : end] if start >= 0 else buffer[:end]
+            buffer = buffer[end + len(_EVENT_END) :]
+        self._rest = buffer
+        return count

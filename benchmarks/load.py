@@ -1,0 +1,60 @@
+"""Loads a server from a process of its own."""
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing.connection import Connection as Pipe
+
+import uvloop
+
+from benchmarks.client import Connection, Reply, Target, open_connections
+from benchmarks.peer import serve_jobs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadJob:
+    """Requests to send, `concurrency` at a time, each on a connection that is open already."""
+
+    target: Target
+    path: str
+    bodies: list[bytes]
+    concurrency: int
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadResult:
+    """The replies in the order of the requests, and the CPU time that the client itself took."""
+
+    replies: list[Reply]
+    cpu_s: float
+
+
+def serve(pipe: Pipe) -> None:
+    """Do load jobs until the pipe closes."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+
+        def do(job: LoadJob) -> LoadResult:
+            return runner.run(run_load(job))
+
+        serve_jobs(pipe, lambda: do)
+
+
+async def run_load(job: LoadJob) -> LoadResult:
+    """Send every request of the job. Raises: BenchmarkError when nobody listens."""
+    waiting = deque(enumerate(job.target.request("POST", job.path, body) for body in job.bodies))
+    replies: dict[int, Reply] = {}
+
+    async def work(connection: Connection) -> None:
+        while waiting:
+            index, request = waiting.popleft()
+            replies[index] = await connection.send(request, timeout_s=job.timeout_s)
+
+    connections = await open_connections(job.target, job.concurrency)
+    started_cpu_s = time.process_time()
+    await asyncio.gather(*(work(connection) for connection in connections))
+    cpu_s = time.process_time() - started_cpu_s
+    for connection in connections:
+        connection.close()
+    return LoadResult(replies=[replies[index] for index in range(len(job.bodies))], cpu_s=cpu_s)

@@ -1,0 +1,100 @@
+"""Runs the bare engine, without any service around it, in a process of its own."""
+
+import time
+from collections import deque
+from dataclasses import dataclass
+from multiprocessing.connection import Connection as Pipe
+
+import numpy as np
+import openvino
+import openvino_genai as genai
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.peer import serve_jobs
+from service.engine.config import EngineConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawJob:
+    """Prompts as token ids, `concurrency` of them in the engine at a time."""
+
+    prompts: list[list[int]]
+    max_new_tokens: int
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawResult:
+    """`wall_s` is from before the first request was added until the last token was read."""
+
+    wall_s: float
+    cpu_s: float
+    token_counts: list[int]
+
+
+class RawEngine:
+    """A pipeline with the very settings that the service's engine process gets."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        if config.backend != "openvino":
+            raise BenchmarkError(f"the bare engine is OpenVINO's; this model's backend is {config.backend!r}")
+        scheduler = genai.SchedulerConfig()
+        scheduler.cache_size = config.cache_gib
+        scheduler.max_num_batched_tokens = config.max_batched_tokens
+        scheduler.max_num_seqs = config.max_running
+        scheduler.dynamic_split_fuse = True
+        scheduler.enable_prefix_caching = config.prefix_caching
+        self._pipeline = genai.ContinuousBatchingPipeline(
+            config.model_path, scheduler, config.device, dict(config.properties)
+        )
+        self._last_id = 0
+
+    def run(self, job: RawJob) -> RawResult:
+        """Generate for every prompt of the job."""
+        config = self._generation_config(job.max_new_tokens)
+        waiting = deque(openvino.Tensor(np.array([ids], dtype=np.int64)) for ids in job.prompts)
+        handles: dict[int, genai.GenerationHandle] = {}
+        counts: dict[int, int] = {}
+        started_s, started_cpu_s = time.monotonic(), time.process_time()
+        while waiting or handles:
+            while waiting and len(handles) < job.concurrency:
+                self._last_id += 1
+                counts[self._last_id] = 0
+                handles[self._last_id] = self._pipeline.add_request(self._last_id, waiting.popleft(), config)
+            self._pipeline.step()
+            for request_id, handle in list(handles.items()):
+                added, has_ended = _read(handle)
+                counts[request_id] += added
+                if has_ended:
+                    del handles[request_id]
+        return RawResult(
+            wall_s=time.monotonic() - started_s,
+            cpu_s=time.process_time() - started_cpu_s,
+            token_counts=list(counts.values()),
+        )
+
+    def _generation_config(self, max_new_tokens: int) -> "genai.GenerationConfig":
+        defaults = self._pipeline.get_config()
+        config = genai.GenerationConfig()
+        config.set_eos_token_id(defaults.eos_token_id)
+        config.stop_token_ids = set(defaults.stop_token_ids) | {defaults.eos_token_id}
+        config.max_new_tokens = max_new_tokens
+        config.ignore_eos = True
+        config.do_sample = False
+        config.validate()
+        return config
+
+
+def _read(handle: "genai.GenerationHandle") -> tuple[int, bool]:
+    """Give the number of new tokens, and whether they were the last; read as the service's backend does."""
+    if handle.can_read():
+        output = next(iter(handle.read().values()))
+        if output.finish_reason != genai.GenerationFinishReason.NONE:
+            return len(output.generated_ids), True
+        return len(output.generated_ids), handle.get_status() == genai.GenerationStatus.IGNORED
+    return 0, handle.get_status() == genai.GenerationStatus.IGNORED
+
+
+def serve(pipe: Pipe, config: EngineConfig) -> None:
+    """Load the model; do raw jobs until the pipe closes."""
+    serve_jobs(pipe, lambda: RawEngine(config).run)

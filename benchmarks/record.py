@@ -1,0 +1,128 @@
+"""Writes what was measured, with all that the numbers depend on, as versioned JSON."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from service.doctor import read_cpu
+from service.engine.config import EngineConfig
+from service.manifest import read_manifest
+from service.memory import read_memory
+
+SCHEMA_VERSION = 1
+PACKAGES = (
+    "tiber-serve",
+    "openvino",
+    "openvino-genai",
+    "openvino-tokenizers",
+    "tokenizers",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "pyzmq",
+    "msgspec",
+)
+_GIT_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """The machine and the software of a run, taken before the run. `git_revision` is None outside a checkout."""
+
+    cpu_model: str
+    cpu_flags: tuple[str, ...]
+    physical_cores: int
+    usable_cores: int
+    memory_bytes: int
+    load_average_1_min: float
+    kernel: str
+    python: str
+    packages: Mapping[str, str]
+    git_revision: str | None
+    has_uncommitted_changes: bool | None
+
+
+def read_environment() -> Environment:
+    """Look at this machine."""
+    cpu = read_cpu()
+    status = _git("status", "--porcelain")
+    return Environment(
+        cpu_model=cpu.model,
+        cpu_flags=cpu.flags,
+        physical_cores=cpu.physical_cores,
+        usable_cores=len(os.sched_getaffinity(0)),
+        memory_bytes=read_memory().total_bytes,
+        load_average_1_min=os.getloadavg()[0],
+        kernel=platform.release(),
+        python=platform.python_version(),
+        packages=_versions(),
+        git_revision=_git("rev-parse", "HEAD"),
+        has_uncommitted_changes=None if status is None else bool(status),
+    )
+
+
+def make_record(
+    *,
+    kind: str,
+    environment: Environment,
+    settings: Mapping[str, object],
+    results: object,
+    model: Path | None = None,
+    engine: EngineConfig | None = None,
+) -> dict[str, Any]:
+    """Put a record together; `results` is a dataclass. Local paths stay out of it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": kind,
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "environment": asdict(environment),
+        "manifest": read_manifest(model).model_dump(mode="json") if model else None,
+        "engine": {**asdict(engine), "model_path": Path(engine.model_path).name} if engine else None,
+        "settings": dict(settings),
+        "results": asdict(results),  # type: ignore[call-overload]  # any dataclass will do
+    }
+
+
+def write_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Write a record, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git(*arguments: str) -> str | None:
+    folder = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", *arguments],  # noqa: S607 - whichever git is on the path
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        print(f"no git revision in the record: {error}", file=sys.stderr)
+        return None
+    return done.stdout.strip()
