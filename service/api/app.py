@@ -34,7 +34,14 @@ def create_app(service: Service) -> FastAPI:
             for model in service.models.values():
                 await model.stop()
 
-    app = FastAPI(title="tiber-serve", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="tiber-serve",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+    )
     app.include_router(generate_router(service))
     app.include_router(operations_router(service))
     # The last one added is the first one a request meets.

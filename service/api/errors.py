@@ -10,6 +10,9 @@ from service import errors
 
 Headers = dict[str, str]
 
+# A message may name what a client sent: a field, a path.
+_MAX_MESSAGE_CHARACTERS = 1_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorKind:
@@ -53,6 +56,8 @@ def kind_of_status(status: int) -> ErrorKind:
 
 def body(kind: ErrorKind, message: str) -> dict[str, Any]:
     """The seed's error object, with TGI's word beside it."""
+    if len(message) > _MAX_MESSAGE_CHARACTERS:
+        message = message[:_MAX_MESSAGE_CHARACTERS] + "…"
     return {
         "error": {"message": message, "type": kind.type, "code": kind.status},
         "error_type": kind.tgi_type,

@@ -68,7 +68,8 @@ async def _stream(model: TextModel, body: GenerateBody, request: Request) -> Res
     assert isinstance(start, Start)  # noqa: S101 - narrows the type of what `stream` promises
     prefix = body.inputs if body.parameters and body.parameters.return_full_text else ""
     headers = start_headers(start, model.device) | warnings_of(body)
-    return EventStreamResponse(_frames(first, batches, prefix), headers)
+    # The deadline's own event gets a second to leave.
+    return EventStreamResponse(_frames(first, batches, prefix), headers, limit_s=model.timeout_s + 1)
 
 
 async def _frames(first: Batch, batches: GenerationEvents, prefix: str) -> AsyncGenerator[bytes, None]:

@@ -1,15 +1,19 @@
 """JSON and event-stream responses, encoded with msgspec."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
+import structlog
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from service.api import errors as table
 from service.errors import TiberError
+
+_log = structlog.get_logger("http")
 
 
 class JSONResponse(Response):
@@ -23,18 +27,28 @@ class JSONResponse(Response):
 
 
 class EventStreamResponse(StreamingResponse):
-    """Server-sent events; the generator behind it is closed at once when the client leaves."""
+    """Server-sent events; the generator behind it is closed at once when the client leaves.
+
+    A client that has not read all of it within `limit_s` seconds is cut off: it would keep its place for ever.
+    """
 
     media_type = "text/event-stream"
 
-    def __init__(self, frames: AsyncGenerator[bytes, None], headers: dict[str, str]) -> None:
+    def __init__(
+        self, frames: AsyncGenerator[bytes, None], headers: dict[str, str], *, limit_s: float
+    ) -> None:
         super().__init__(frames, headers={**headers, "x-accel-buffering": "no", "cache-control": "no-cache"})
         self._frames = frames
+        self._limit_s = limit_s
 
     async def stream_response(self, send: Send) -> None:
         """Send the frames."""
         async with aclosing(self._frames):
-            await super().stream_response(send)
+            try:
+                async with asyncio.timeout(self._limit_s):
+                    await super().stream_response(send)
+            except TimeoutError:
+                _log.warning("slow_reader_cut_off", limit_s=self._limit_s)
 
 
 def error_response(error: TiberError) -> Response:
