@@ -29,7 +29,7 @@ class JSONResponse(Response):
 class EventStreamResponse(StreamingResponse):
     """Server-sent events; the generator behind it is closed at once when the client leaves.
 
-    A client that has not read all of it within `limit_s` seconds is cut off: it would keep its place for ever.
+    A client that has not read it all in `limit_s` seconds is cut off: it would keep its place for ever.
     """
 
     media_type = "text/event-stream"
