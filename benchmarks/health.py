@@ -36,6 +36,11 @@ class HealthProbe:
     def __init__(self) -> None:
         self._peer: Peer[ProbeJob | None, ProbeResult] = Peer(serve)
 
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._peer.pid
+
     def wait_ready(self, timeout_s: float) -> None:
         """Wait until the child can begin. Raises: BenchmarkError when it can't."""
         self._peer.wait_ready(timeout_s)

@@ -23,7 +23,7 @@ class _Broken:
 
 
 class Peer(Generic[Job, Result]):
-    """Our end. `target` runs in the child with the other end and `arguments`; its first result means ready."""
+    """Our end. `target` runs in the child with the other end and `arguments`, and says when it is ready."""
 
     def __init__(self, target: Callable[..., None], *arguments: object) -> None:
         context = multiprocessing.get_context("spawn")

@@ -37,7 +37,7 @@ _GIT_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """The machine and the software of a run, taken before the run. `git_revision` is None outside a checkout."""
+    """The machine and the software of a run, seen before it. `git_revision` is None outside a checkout."""
 
     cpu_model: str
     cpu_flags: tuple[str, ...]

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Ratio:
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle value; the mean of the two middle ones of an even count. Raises: ValueError for no values."""
+    """The middle value, or the mean of the two in the middle. Raises: ValueError for no values."""
     if not values:
         raise ValueError("no values have no median")
     return statistics.median(values)
@@ -73,4 +74,4 @@ def summarise_ratios(values: Sequence[float]) -> Ratio | None:
 
 def gaps(times_s: Sequence[float]) -> list[float]:
     """The time between each two neighbours."""
-    return [later - earlier for earlier, later in zip(times_s, times_s[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(times_s)]

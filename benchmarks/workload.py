@@ -10,8 +10,7 @@ from pathlib import Path
 from service.text.tokenizer import ModelTokenizer
 
 # Common words: nearly all of them one token of any English vocabulary.
-WORDS = tuple(
-    """
+_COMMON = """
     time year people way day man thing woman life child world school state family student group country
     problem hand part place case week company system program question work government number night point
     home water room mother area money story fact month lot right study book eye job word business issue
@@ -19,8 +18,8 @@ WORDS = tuple(
     name president team minute idea body information back parent face others level office door health
     person art war history party result change morning reason research girl guy moment air teacher force
     education river summer winter paper music garden window bridge ocean forest mountain station market
-    """.split()
-)
+"""
+WORDS = tuple(_COMMON.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,213 @@
+"""The command line of the benchmarks: overhead, burst, crash.
+
+What they measure with is imported late: child processes import this module, too.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from service.errors import ConfigError, TiberError
+
+if TYPE_CHECKING:
+    from benchmarks.client import Target
+
+app = typer.Typer(
+    name="benchmarks",
+    help="Measure the service: what it costs, how it bears a burst, how it survives its engine.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_out = Console()
+_err = Console(stderr=True)
+
+_Model = typer.Option(help="Folder of a converted model.", exists=True, file_okay=False)
+ModelOption = Annotated[Path, _Model]
+OutputOption = Annotated[Path | None, typer.Option(help="Also write the results to this JSON file.")]
+SeedOption = Annotated[int, typer.Option(help="Decides the prompts.")]
+WordsOption = Annotated[int, typer.Option(min=4, help="Words of a prompt, each about a token.")]
+
+
+@app.command()
+def overhead(
+    model: ModelOption,
+    concurrency: Annotated[
+        list[int] | None, typer.Option(min=1, help="Requests at once; repeat it for more. Default: 64 and 1.")
+    ] = None,
+    tokens: Annotated[int, typer.Option(min=2, help="Tokens each request generates, exactly.")] = 64,
+    rounds: Annotated[int, typer.Option(min=1, help="Pairs of measurements, after one to warm up.")] = 5,
+    prompt_words: WordsOption = 32,
+    cache_gib: Annotated[int, typer.Option(min=1, help="KV cache of each side in GiB.")] = 2,
+    probes_per_s: Annotated[float, typer.Option(min=0.1, help="Probes of /health a second.")] = 20.0,
+    probed_from: Annotated[int, typer.Option(help="Least number of requests at once that is probed.")] = 2,
+    seed: SeedOption = 1,
+    output: OutputOption = None,
+) -> None:
+    """Compare the service's throughput with the bare engine's, in turns, on the same prompts."""
+    from benchmarks.bench import OverheadSettings
+    from benchmarks.overhead import measure_overhead, turns
+    from benchmarks.record import make_record, read_environment
+    from benchmarks.report import show_overhead
+
+    settings = OverheadSettings(
+        concurrencies=tuple(concurrency or (64, 1)),
+        tokens=tokens,
+        prompt_words=prompt_words,
+        rounds=rounds,
+        cache_gib=cache_gib,
+        seed=seed,
+        probes_per_s=probes_per_s,
+        probed_from=probed_from,
+    )
+    environment = read_environment()
+    with _progress(turns(settings)) as (advance, say):
+        results, engine = measure_overhead(model, settings, advance=advance, say=say)
+    show_overhead(results, _out)
+    record = make_record(
+        kind="overhead",
+        environment=environment,
+        settings=asdict(settings),
+        results=results,
+        model=model,
+        engine=engine,
+    )
+    _finish(record, output, has_failed=bool(results.faults))
+
+
+@app.command()
+def burst(
+    url: Annotated[str | None, typer.Option(help="A running server: http://HOST:PORT.")] = None,
+    token: Annotated[str | None, typer.Option(help="The token that it knows.", envvar="VALID_TOKEN")] = None,
+    model: Annotated[Path | None, _Model] = None,
+    requests: Annotated[int, typer.Option(min=1, help="Requests to send at once.")] = 200,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens each asks for.")] = 64,
+    prompt_words: WordsOption = 32,
+    timeout_s: Annotated[float, typer.Option(min=0.1, help="After so long a request counts as hung.")] = 60.0,
+    seed: SeedOption = 1,
+    output: OutputOption = None,
+) -> None:
+    """Send many requests at once to a running server (--url, --token), or to one of our own (--model)."""
+    from benchmarks.burst import BurstSettings, run_burst
+    from benchmarks.record import make_record, read_environment
+    from benchmarks.report import show_burst
+
+    settings = BurstSettings(
+        requests=requests, tokens=tokens, prompt_words=prompt_words, timeout_s=timeout_s, seed=seed
+    )
+    environment = read_environment()
+    with _target(url, token, model) as target:
+        _say(f"{requests} requests to port {target.port}")
+        results = asyncio.run(run_burst(target, settings))
+    show_burst(results, _out)
+    record = make_record(
+        kind="burst", environment=environment, settings=asdict(settings), results=results, model=model
+    )
+    _finish(record, output, has_failed=bool(results.faults))
+
+
+@app.command()
+def crash(
+    model: ModelOption,
+    streams: Annotated[int, typer.Option(min=1, help="Streams to open.")] = 20,
+    tokens: Annotated[int, typer.Option(min=2, help="Tokens each asks for: more than come in time.")] = 2000,
+    prompt_words: WordsOption = 32,
+    end_limit_s: Annotated[float, typer.Option(help="Seconds from the kill to the last stream's end.")] = 1.0,
+    answer_limit_s: Annotated[float, typer.Option(help="Seconds from the kill to a good answer.")] = 15.0,
+    seed: SeedOption = 1,
+    output: OutputOption = None,
+) -> None:
+    """Kill the engine of a server of our own under open streams, and see what becomes of them."""
+    from benchmarks.crash import CrashSettings, run_crash
+    from benchmarks.record import make_record, read_environment
+    from benchmarks.report import show_crash
+    from benchmarks.server import running_server
+
+    settings = CrashSettings(
+        streams=streams,
+        tokens=tokens,
+        prompt_words=prompt_words,
+        seed=seed,
+        end_limit_s=end_limit_s,
+        answer_limit_s=answer_limit_s,
+    )
+    environment = read_environment()
+    _say(f"starting the server; {streams} streams, then kill -9")
+    with running_server(model) as server:
+        results = asyncio.run(run_crash(server, settings))
+    show_crash(results, settings, _out)
+    record = make_record(
+        kind="crash", environment=environment, settings=asdict(settings), results=results, model=model
+    )
+    _finish(record, output, has_failed=bool(results.faults))
+
+
+@contextmanager
+def _target(url: str | None, token: str | None, model: Path | None) -> Iterator["Target"]:
+    from benchmarks.client import Target
+    from benchmarks.server import running_server
+
+    if (url is None) == (model is None):
+        raise ConfigError("give either --url, with --token, or --model")
+    if url is not None:
+        if token is None:
+            raise ConfigError("--url needs --token, or VALID_TOKEN in the environment")
+        yield Target.from_url(url, token)
+    elif model is not None:
+        with running_server(model) as server:
+            yield server.target
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """Show a bar that draws itself only between measurements: a live one would take CPU from them."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    hidden = not _err.is_terminal
+    with Progress(*columns, console=_err, transient=True, auto_refresh=False, disable=hidden) as progress:
+        task = progress.add_task("measurements", total=total)
+
+        def advance() -> None:
+            progress.advance(task)
+            progress.refresh()
+
+        def say(line: str) -> None:
+            _say(line)
+            progress.refresh()
+
+        yield advance, say
+
+
+def _say(line: str) -> None:
+    _err.print(line, highlight=False, soft_wrap=True)
+
+
+def _finish(record: dict[str, Any], output: Path | None, *, has_failed: bool) -> None:
+    from benchmarks.record import write_record
+
+    if output is not None:
+        write_record(output, record)
+        _out.print(f"written: {output}", highlight=False, soft_wrap=True)
+    if has_failed:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Run the command line; every expected error is one line, with exit status 2."""
+    try:
+        app()
+    except TiberError as error:
+        _err.print(f"[bold red]error:[/] {error.message}", soft_wrap=True, highlight=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

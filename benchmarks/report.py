@@ -1,0 +1,120 @@
+"""Shows results as tables."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from benchmarks.burst import BurstResults
+from benchmarks.cpu import CpuTime
+from benchmarks.crash import CrashResults, CrashSettings
+from benchmarks.overhead import ConcurrencyResult, OverheadResults
+from benchmarks.stats import Spread, median
+
+_MS = 1000
+_MOST_FAULTS_SHOWN = 10
+
+
+def show_overhead(results: OverheadResults, console: Console) -> None:
+    """Print a column for each concurrency."""
+    table = Table(title="The service over the bare engine: medians of all rounds", title_justify="left")
+    table.add_column("requests at once")
+    columns = results.by_concurrency
+    for column in columns:
+        table.add_column(str(column.concurrency), justify="right")
+    for name, cells in _overhead_rows(columns):
+        table.add_row(name, *cells)
+    console.print(table)
+    for column in columns:
+        if column.disturbed_rounds:
+            console.print(
+                f"[yellow]{column.disturbed_rounds} of {len(column.ratios)} rounds at {column.concurrency} "
+                "were disturbed by other processes: measure again on a quiet machine[/]",
+                soft_wrap=True,
+            )
+    show_faults(results.faults, console)
+
+
+def show_burst(results: BurstResults, console: Console) -> None:
+    """Print how the requests ended."""
+    table = _pairs(f"{results.requests} requests at once")
+    table.add_row("taken at once, by /info", "unknown" if results.allowed is None else str(results.allowed))
+    for status, count in sorted(({200: 0, 429: 0, 500: 0} | results.statuses).items()):
+        table.add_row(f"status {status}", str(count))
+    table.add_row("hung", str(results.hung))
+    table.add_row("connection broken, or no text", str(len(results.broken)))
+    table.add_row("exactly the allowed number answered", "yes" if results.is_exact else "no")
+    table.add_row("last answer after", f"{results.longest_s:.2f} s")
+    if results.longest_refusal_s is not None:
+        table.add_row("last refusal after", f"{results.longest_refusal_s:.2f} s")
+    console.print(table)
+    show_faults(results.faults, console)
+
+
+def show_crash(results: CrashResults, settings: CrashSettings, console: Console) -> None:
+    """Print how the streams ended and when the service was back."""
+    answered = "never" if results.answered_s is None else f"{results.answered_s:.2f} s"
+    table = _pairs(f"kill -9 of the engine under {results.streams} streams")
+    table.add_row("tokens received before", str(results.tokens_before))
+    table.add_row("streams that ended with an error event", f"{results.error_events} of {results.streams}")
+    table.add_row(
+        f"last stream ended after (limit {settings.end_limit_s:g} s)", f"{results.last_end_s:.3f} s"
+    )
+    table.add_row(f"next good answer after (limit {settings.answer_limit_s:g} s)", answered)
+    console.print(table)
+    show_faults(results.faults, console)
+
+
+def show_faults(faults: Sequence[str], console: Console) -> None:
+    """Print what went wrong, or that nothing did."""
+    if not faults:
+        console.print("no failures")
+        return
+    console.print(f"[bold red]{len(faults)} failures[/]")
+    for fault in faults[:_MOST_FAULTS_SHOWN]:
+        console.print(f"  {escape(fault)}", highlight=False, soft_wrap=True)
+    if len(faults) > _MOST_FAULTS_SHOWN:
+        console.print(f"  and {len(faults) - _MOST_FAULTS_SHOWN} more")
+
+
+def _overhead_rows(columns: Sequence[ConcurrencyResult]) -> list[tuple[str, list[str]]]:
+    return [
+        ("rounds x requests", [f"{len(one.ratios)} x {one.requests_per_round}" for one in columns]),
+        ("raw, tokens/s", [f"{one.raw_median:.1f}" for one in columns]),
+        ("served, tokens/s", [f"{one.served_median:.1f}" for one in columns]),
+        ("served / raw: median", [f"{one.ratio.median:.3f}" if one.ratio else "-" for one in columns]),
+        (
+            "served / raw: lowest to highest",
+            [f"{one.ratio.lowest:.3f} to {one.ratio.highest:.3f}" if one.ratio else "-" for one in columns],
+        ),
+        ("first token, p50 / p99 ms", [_milliseconds(one.ttft_s) for one in columns]),
+        ("between tokens, p50 / p99 ms", [_milliseconds(one.itl_s) for one in columns]),
+        ("/health, p50 / p99 ms (probes)", [_milliseconds(one.health_s, with_count=True) for one in columns]),
+        ("served, CPU s a round: engine", [_cpu(one.served_cpu, "engine_s") for one in columns]),
+        ("served, CPU s a round: API", [_cpu(one.served_cpu, "api_s") for one in columns]),
+        ("served, CPU s a round: load client", [_cpu(one.served_cpu, "client_s") for one in columns]),
+        ("served, CPU s a round: /health probe", [_cpu(one.served_cpu, "probe_s") for one in columns]),
+        ("served, CPU s a round: others", [_cpu(one.served_cpu, "others_s") for one in columns]),
+        ("raw, CPU s a round: engine", [_cpu(one.raw_cpu, "raw_s") for one in columns]),
+        ("raw, CPU s a round: others", [_cpu(one.raw_cpu, "others_s") for one in columns]),
+        ("failures", [str(len(one.faults)) for one in columns]),
+    ]
+
+
+def _milliseconds(values: Spread | None, *, with_count: bool = False) -> str:
+    if values is None:
+        return "-"
+    count = f" ({values.count})" if with_count else ""
+    return f"{_MS * values.p50:.1f} / {_MS * values.p99:.1f}{count}"
+
+
+def _cpu(rounds: Sequence[CpuTime], field: str) -> str:
+    return f"{median([getattr(one, field) for one in rounds]):.2f}"
+
+
+def _pairs(title: str) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    return table

@@ -1,0 +1,62 @@
+"""The JSON record of a run."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.record import SCHEMA_VERSION, make_record, read_environment, write_record
+from service.engine.config import EngineConfig
+
+
+@dataclass(frozen=True)
+class Results:
+    tokens_per_s: list[float]
+
+
+def test_a_record_says_what_its_numbers_depend_on(tmp_path: Path) -> None:
+    engine = EngineConfig(
+        backend="openvino",
+        model_path="/somewhere/private/model-int8",
+        device="CPU",
+        cache_gib=2,
+        max_batched_tokens=256,
+        max_running=100,
+        prefix_caching=True,
+    )
+    file = tmp_path / "new" / "record.json"
+
+    record = make_record(
+        kind="overhead",
+        environment=read_environment(),
+        settings={"rounds": 5},
+        results=Results([1.5]),
+        engine=engine,
+    )
+    write_record(file, record)
+    read = json.loads(file.read_text())
+
+    assert (read["schema_version"], read["kind"]) == (SCHEMA_VERSION, "overhead")
+    assert read["results"] == {"tokens_per_s": [1.5]}
+    assert read["settings"] == {"rounds": 5}
+    assert read["environment"]["cpu_model"]
+    assert read["environment"]["packages"]["openvino-genai"]
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_local_paths_stay_out_of_a_record() -> None:
+    engine = EngineConfig(
+        backend="openvino",
+        model_path="/somewhere/private/model-int8",
+        device="CPU",
+        cache_gib=2,
+        max_batched_tokens=256,
+        max_running=100,
+        prefix_caching=True,
+    )
+
+    record = make_record(
+        kind="overhead", environment=read_environment(), settings={}, results=Results([]), engine=engine
+    )
+
+    assert record["engine"]["model_path"] == "model-int8"
+    assert "private" not in json.dumps(record)
