@@ -72,7 +72,7 @@ def free_port() -> int:
 
 @contextmanager
 def running_server(folder: Path, config: str, *, is_ready: bool = True) -> Iterator[RunningServer]:
-    """Start `tiber-serve serve` with a configuration; end it and everything it started."""
+    """Start `tiber-serve serve` with a configuration; end it, and see that nothing it started is left."""
     port = free_port()
     file = folder / "tiber-serve.toml"
     file.write_text(f"port = {port}\nlog_format = 'json'\n{config}", encoding="utf-8")
@@ -95,6 +95,7 @@ def running_server(folder: Path, config: str, *, is_ready: bool = True) -> Itera
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
+        children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGINT)
         try:
             process.wait(10)
@@ -102,3 +103,5 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
             process.kill()
             process.wait()
             raise AssertionError("the server did not end within 10 s of SIGINT") from None
+        _, left = psutil.wait_procs(children, timeout=1)
+        assert not left, "the server left a process behind"

@@ -180,14 +180,10 @@ async def test_a_deadline_comes_after_tokens_on_a_stream_and_in_the_queue_too(
             running = asyncio.create_task(events_of(client, body(max_new_tokens=400)))
             await asyncio.sleep(0.3)
             began_s = time.monotonic()
-            queued = await asyncio.gather(
-                *(
-                    client.post(path, json=body(max_new_tokens=400))
-                    for path in ("/generate", "/generate_stream")
-                )
-            )
-            assert 0.5 < time.monotonic() - began_s < 2.0
-            assert [answer.status_code for answer in queued] == [504, 504]
+            queued = await client.post("/generate", json=body(max_new_tokens=400))
+            # Counted from its arrival, not from its turn.
+            assert 0.7 < time.monotonic() - began_s < 1.5
+            assert queued.status_code == 504
             *tokens, last = await running
             assert len(tokens) > 3
             assert all(token["generated_text"] is None for token in tokens)
