@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from service import bootstrap
 from service.errors import ConfigError, TiberError
@@ -161,7 +162,7 @@ def main() -> None:
     try:
         app()
     except TiberError as error:
-        _err.print(f"[bold red]error:[/] {error.message}", soft_wrap=True, highlight=False)
+        _err.print(f"[bold red]error:[/] {escape(error.message)}", soft_wrap=True, highlight=False)
         sys.exit(2)
 
 

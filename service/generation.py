@@ -22,7 +22,7 @@ from service.engine.grammar import GrammarChecker
 from service.engine.protocol import Done, Engine, EngineEvent, Started, TokenDelta
 from service.errors import DeadlineError
 from service.manifest import Manifest
-from service.prompt.validation import check_parameters, validate
+from service.prompt.validation import check_parameters, cut_to_characters, validate
 from service.text.answer import AnswerText
 from service.text.tokenizer import ModelTokenizer
 
@@ -107,7 +107,8 @@ class TextModel:
 
     async def _run(self, raw: RawRequest, accepted_s: float) -> GenerationEvents:
         async with self.admission.slot():
-            prompt_ids = await self._tokenizer.encode(raw.text)
+            text = cut_to_characters(raw, self.limits, self._tokenizer.most_characters)
+            prompt_ids = await self._tokenizer.encode(text)
             if raw.grammar is not None:
                 await self._grammars.check(raw.grammar)
             request = validate(raw, prompt_ids, self.limits, self._draw_seed)

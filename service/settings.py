@@ -1,6 +1,7 @@
 """tiber-serve.toml and the environment, as frozen settings; read by cli, bootstrap and cluster alone."""
 
 import ipaddress
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -142,20 +143,28 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: can't be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: it is not UTF-8 text") from error
     folder = path.resolve().parent
-    for model in values.get("models", []):
-        if isinstance(model, dict) and isinstance(model.get("path"), str):
-            model["path"] = str(folder / model["path"])
-    auth = values.get("auth")
-    if isinstance(auth, dict) and isinstance(auth.get("tokens_file"), str):
-        auth["tokens_file"] = str(folder / auth["tokens_file"])
+    models = values.get("models")
+    for model in models if isinstance(models, list) else []:
+        _resolve(model, ("path", "python"), folder)
+    _resolve(values.get("auth"), ("tokens_file",), folder)
     return values
+
+
+def _resolve(section: object, keys: tuple[str, ...], folder: Path) -> None:
+    """Take relative paths from the file's folder; what is no path is left for validation to refuse."""
+    if isinstance(section, dict):
+        for key in keys:
+            if isinstance(section.get(key), str):
+                section[key] = str(folder / section[key])
 
 
 def _describe(error: pydantic.ValidationError | SettingsError, origin: str | None) -> str:
     where = f"{origin}, or the environment" if origin else "the command line, or the environment"
     if isinstance(error, SettingsError):
-        return f"{where}: {error}"
+        return f"{where}: {error}: {_first_cause(error)}"
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
@@ -163,3 +172,10 @@ def _describe(error: pydantic.ValidationError | SettingsError, origin: str | Non
     if first["type"] == "missing":
         return f"{where}: `{key}` must be given"
     return f"{where}: `{key}` = {first['input']!r}: {first['msg']}"
+
+
+def _first_cause(error: SettingsError) -> str:
+    """The variable's own value, as the parser saw it, and what it says of it."""
+    cause = error.__cause__
+    variables = sorted(name for name in os.environ if name.startswith("TIBER_"))
+    return f"{cause}; set are {', '.join(variables)}"

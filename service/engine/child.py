@@ -33,12 +33,12 @@ class Child:
         """Start a process under `python` (default: this one) and tell it what to load."""
         # mkdtemp makes the folder 0700: no other user of the machine can reach the socket.
         directory = tempfile.mkdtemp(prefix="tiber-serve-")
-        endpoint = f"ipc://{directory}/engine"
+        endpoint = _endpoint(directory)
         socket = context.socket(zmq.PAIR)
         socket.linger = 0
         socket.bind(endpoint)
         try:
-            process = await _start(python or sys.executable, endpoint)
+            process = await _start(python or sys.executable, directory)
         except OSError:
             _free(socket, directory)
             raise
@@ -82,15 +82,15 @@ class Child:
         _free(self._socket, self._directory)
 
 
-async def _start(python: str, endpoint: str) -> asyncio.subprocess.Process:
+async def _start(python: str, directory: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         python,
         "-m",
         "service.engine.worker",
-        endpoint,
+        _endpoint(directory),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=_STDERR_FD,
-        env=_environment(),
+        env=_environment(directory),
         # Out of the terminal's process group, so that Ctrl-C is ours alone to handle.
         start_new_session=True,
     )
@@ -101,7 +101,18 @@ def _free(socket: "zmq.asyncio.Socket", directory: str) -> None:
     shutil.rmtree(directory, ignore_errors=True)
 
 
-def _environment() -> dict[str, str]:
-    """Our own environment, with this package importable under any interpreter."""
+def _endpoint(directory: str) -> str:
+    return f"ipc://{directory}/engine"
+
+
+def _environment(directory: str) -> dict[str, str]:
+    """Our own environment, with this package importable under any interpreter.
+
+    What the child leaves in its folder for temporary files goes when the child goes, however it ends.
+    """
     paths = [str(_PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
+        "TMPDIR": directory,
+    }

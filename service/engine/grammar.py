@@ -1,6 +1,7 @@
 """Checks a grammar in a process of its own, before the engine may see it."""
 
 import asyncio
+import contextvars
 from collections import OrderedDict
 
 from service.domain import GenerationRequest, Grammar, Sampling
@@ -13,32 +14,49 @@ _REMEMBERED = 256
 class GrammarChecker:
     """Asks an engine that compiles grammars and does nothing else; it is started at the first check.
 
-    One grammar at a time: when that engine dies or stalls, the grammar in it is to blame.
+    One grammar at a time: when that engine dies or stalls, the grammar in it is to blame. Verdicts,
+    good and bad, are remembered.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._one_at_a_time = asyncio.Lock()
         self._is_started = False
-        self._good: OrderedDict[Grammar, None] = OrderedDict()
+        self._checks: OrderedDict[Grammar, asyncio.Task[None]] = OrderedDict()
 
     async def check(self, grammar: Grammar) -> None:
         """Return when the engine can compile the grammar.
 
         Raises:
             ValidationError: it can't, or not in the time allowed; the message has the compiler's reason.
+            UnavailableError: the service is shutting down.
         """
-        async with self._one_at_a_time:
-            if grammar not in self._good:
-                await self._try(grammar)
-            self._good[grammar] = None
-            self._good.move_to_end(grammar)
-            if len(self._good) > _REMEMBERED:
-                self._good.popitem(last=False)
+        task = self._checks.get(grammar)
+        if task is None:
+            task = self._checks[grammar] = asyncio.create_task(
+                self._check(grammar), context=contextvars.Context()
+            )
+        self._checks.move_to_end(grammar)
+        self._forget_the_oldest()
+        # A caller that leaves doesn't end the check: the next grammar would pay for this one's time.
+        await asyncio.shield(task)
 
     async def stop(self) -> None:
-        """End the checking engine."""
+        """End the checking engine, and every check with it."""
         await self._engine.stop()
+        for task in self._checks.values():
+            task.cancel()
+        await asyncio.gather(*self._checks.values(), return_exceptions=True)
+
+    def _forget_the_oldest(self) -> None:
+        done = [grammar for grammar, task in self._checks.items() if task.done()]
+        for grammar in done[: max(0, len(self._checks) - _REMEMBERED)]:
+            # Looked at, so that a refusal nobody came back for is no unretrieved exception.
+            self._checks.pop(grammar).exception()
+
+    async def _check(self, grammar: Grammar) -> None:
+        async with self._one_at_a_time:
+            await self._try(grammar)
 
     async def _try(self, grammar: Grammar) -> None:
         if not self._is_started:
@@ -52,4 +70,6 @@ class GrammarChecker:
         except EngineError as error:
             raise ValidationError(f"`grammar` can't be compiled: {error.message}", param="grammar") from error
         except UnavailableError as error:
+            if self._engine.status().state == "stopped":
+                raise
             raise ValidationError("`grammar` takes too long to compile", param="grammar") from error

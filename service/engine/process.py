@@ -26,14 +26,14 @@ class SupervisorPolicy:
     """How patient the supervisor is, in seconds.
 
     Restarts wait `backoff_first_s`, doubled each time up to `backoff_max_s`; a process that was ready for
-    `stable_s` starts the count anew. A process with open requests that says nothing for `stall_s` is
-    killed. `stop_s` is the time it gets to end by itself.
+    `stable_s` starts the count anew. A process that owes an answer for `stall_s` is killed; that is
+    less than requests wait, so that a hung one never looks healthy. `stop_s` is what it gets to end by itself.
     """
 
     backoff_first_s: float = 0.2
     backoff_max_s: float = 30.0
     stable_s: float = 60.0
-    stall_s: float = 120.0
+    stall_s: float = 20.0
     stop_s: float = 3.0
 
 
@@ -54,7 +54,8 @@ class EngineProcess:
         self._running = 0
         self._restarts = 0
         self._last_error: str | None = None
-        self._last_heard_s = 0.0
+        # Since when the child owes us a message; None while it owes none.
+        self._owing_since_s: float | None = None
         self._supervisor: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -73,10 +74,8 @@ class EngineProcess:
         child = self._child
         if child is None or self._state != "ready":
             raise UnavailableError(f"the engine is {self._state}", retry_after_s=self._retry_after_s())
-        if not len(self._streams):
-            self._last_heard_s = time.monotonic()
         request_id, stream = self._streams.open()
-        child.send(Add(request_id, request))
+        self._send(child, Add(request_id, request))
         try:
             while True:
                 yield await stream.next_events()
@@ -85,7 +84,7 @@ class EngineProcess:
         finally:
             self._streams.close(request_id)
             if not stream.has_ended and child is self._child:
-                child.send(Cancel(request_id))
+                self._send(child, Cancel(request_id))
 
     def status(self) -> EngineStatus:
         """How the engine is."""
@@ -131,7 +130,7 @@ class EngineProcess:
         except OSError as error:
             return f"could not be started: {error}"
         self._child = child
-        self._last_heard_s = time.monotonic()
+        self._owing_since_s = None
         watchers = [
             asyncio.create_task(self._read(child), name="engine-reader"),
             asyncio.create_task(self._await_exit(child), name="engine-exit"),
@@ -154,10 +153,11 @@ class EngineProcess:
     async def _read(self, child: Child) -> str:
         while True:
             message = await child.receive()
-            self._last_heard_s = time.monotonic()
             if isinstance(message, Step):
                 self._running = message.running
                 self._streams.dispatch(message.events)
+                is_owing = message.running > 0 or self._streams.has_unfinished
+                self._owing_since_s = time.monotonic() if is_owing else None
             elif isinstance(message, Ready):
                 self._set_state("ready")
                 _log.info("engine_ready", pid=child.pid, model=self._config.model_path)
@@ -171,9 +171,14 @@ class EngineProcess:
     async def _await_stall(self) -> str:
         while True:
             await asyncio.sleep(min(1.0, self._policy.stall_s / 4))
-            silent_s = time.monotonic() - self._last_heard_s
-            if self._state == "ready" and len(self._streams) and silent_s > self._policy.stall_s:
+            since_s = self._owing_since_s
+            if since_s is not None and time.monotonic() - since_s > self._policy.stall_s:
                 return f"no step ended within {self._policy.stall_s:g} s"
+
+    def _send(self, child: Child, message: Add | Cancel) -> None:
+        child.send(message)
+        if self._owing_since_s is None:
+            self._owing_since_s = time.monotonic()
 
     def _set_state(self, state: EngineState) -> None:
         self._state = state

@@ -65,6 +65,11 @@ class OpenStreams:
     def __len__(self) -> int:
         return len(self._streams)
 
+    @property
+    def has_unfinished(self) -> bool:
+        """Whether any stream waits for more."""
+        return any(not stream.has_ended for stream in self._streams.values())
+
     def open(self) -> tuple[int, OpenStream]:
         """Open a stream under an id never used before: a live id used again makes the engine raise."""
         self._last_id += 1

@@ -6,6 +6,9 @@ from service.domain import GenerationRequest, RawRequest, TokenLimits
 from service.errors import ValidationError
 from service.prompt.sampling import choose, resolve
 
+# A text cut in a word begins with other tokens than the whole had there: these are cut off again.
+_CUT_MARGIN_TOKENS = 64
+
 
 def check_parameters(raw: RawRequest, limits: TokenLimits) -> None:
     """Check all that needs no tokenising.
@@ -27,6 +30,25 @@ def check_parameters(raw: RawRequest, limits: TokenLimits) -> None:
             param="truncate",
         )
     choose(raw)
+
+
+def cut_to_characters(raw: RawRequest, limits: TokenLimits, most_characters: Callable[[int], int]) -> str:
+    """What of the prompt is worth tokenising: all of it, or with `truncate` the end that can matter.
+
+    Raises:
+        ValidationError: no tokenising could make it short enough.
+    """
+    if raw.truncate is not None:
+        return raw.text[-most_characters(raw.truncate + _CUT_MARGIN_TOKENS) :]
+    most = most_characters(limits.max_input)
+    if len(raw.text) > most:
+        raise ValidationError(
+            f"`inputs` must have at most {limits.max_input} tokens for this model; its "
+            f"{len(raw.text)} characters are more, since no token has over {most // limits.max_input}. "
+            "Shorten it, or set `truncate` to keep only its last tokens",
+            param="inputs",
+        )
+    return raw.text
 
 
 def validate(

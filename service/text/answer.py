@@ -10,7 +10,10 @@ from service.text.stop import StopMatcher
 
 
 class AnswerText:
-    """The text of one answer so far. Joining the texts of its non-special tokens gives `text()`."""
+    """The text of one answer so far. Joining the texts of its non-special tokens gives `text()`.
+
+    A character that a special token interrupts may be completed after it; at the end it is dropped.
+    """
 
     def __init__(
         self,
@@ -31,7 +34,6 @@ class AnswerText:
         """Add a token; `is_last` when the engine ended after it, so no later one completes a character."""
         self.token_count += 1
         if token_id in self._special_ids:
-            self._pieces.append(self._decoder.flush())
             content: str = self._tokenizer.id_to_token(token_id)
             return Token(id=token_id, text=content, logprob=logprob, special=True)
         piece = self._decoder.add(token_id)

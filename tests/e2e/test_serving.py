@@ -201,6 +201,17 @@ async def test_a_broken_grammar_is_400_and_costs_nobody_else_anything(
     assert (await async_client.post("/generate", json=body(max_new_tokens=2))).status_code == 200
 
 
+async def test_a_good_grammar_pays_for_no_explosive_one_before_it(async_client: httpx.AsyncClient) -> None:
+    explosive = {"type": "regex", "value": "((a{1,500}){1,500}){1,500}"}
+    leaving = asyncio.create_task(async_client.post("/generate", json=body(grammar=explosive)))
+    await asyncio.sleep(0.5)
+    leaving.cancel()
+    await asyncio.gather(leaving, return_exceptions=True)
+    good = {"type": "regex", "value": "(Paris|London)"}
+    answer = await async_client.post("/generate", json=body(grammar=good, max_new_tokens=4))
+    assert answer.status_code == 200, answer.text
+
+
 def test_a_regex_shapes_the_answer(client: httpx.Client) -> None:
     answer = generate(client, grammar={"type": "regex", "value": "(Paris|Rome)!"}, max_new_tokens=10)
     assert answer["generated_text"] in ("Paris!", "Rome!")

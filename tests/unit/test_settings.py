@@ -136,7 +136,7 @@ def test_a_file_that_is_not_utf_8_is_named(empty_folder: Path) -> None:
     [
         ("TIBER_PORT", "many", ("`port`", "'many'")),
         ("TIBER_AUTH__BAN_S", "-5", ("`auth.ban_s`", "-5")),
-        ("TIBER_AUTH__TRUSTED_PROXIES", "[broken", ("trusted_proxies",)),
+        ("TIBER_AUTH__TRUSTED_PROXIES", "[broken", ("TIBER_AUTH__TRUSTED_PROXIES",)),
         ("TIBER_MODELS", "/a/folder", ("models",)),
     ],
 )

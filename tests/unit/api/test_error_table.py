@@ -33,7 +33,8 @@ def leaves(root: type[errors.TiberError]) -> Iterator[type[errors.TiberError]]:
 
 
 def test_no_error_of_the_tree_is_forgotten() -> None:
-    assert {type(row[0]) for row in ROWS} | NEVER_ON_THE_WIRE == set(leaves(errors.TiberError))
+    ours = {one for one in leaves(errors.TiberError) if one.__module__ == errors.__name__}
+    assert {type(row[0]) for row in ROWS} | NEVER_ON_THE_WIRE == ours
 
 
 @pytest.mark.parametrize(("error", "status", "type_", "tgi_type"), ROWS, ids=lambda value: str(value)[:20])

@@ -1,6 +1,7 @@
 """The supervisor with a real child process and the fake backend."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -172,3 +173,18 @@ async def test_an_interpreter_that_is_not_there_keeps_the_engine_restarting_not_
     await _until(lambda: engine.status().restarts >= 2)
     assert "could not be started" in (engine.status().last_error or "")
     await engine.stop()
+
+
+async def test_a_hung_engine_is_restarted_though_its_clients_gave_up(start: Start) -> None:
+    engine = await start()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await _collect(engine, _request(905))
+    for _ in range(20):
+        with contextlib.suppress(TimeoutError, UnavailableError):
+            async with asyncio.timeout(0.2):
+                await _collect(engine, _request())
+        await asyncio.sleep(0.02)
+    assert engine.status().restarts == 1
+    await engine.wait_ready()
+    assert isinstance((await _collect(engine, _request()))[-1], Done)
