@@ -27,7 +27,7 @@ class SupervisorPolicy:
 
     Restarts wait `backoff_first_s`, doubled each time up to `backoff_max_s`; a process that was ready for
     `stable_s` starts the count anew. A process that owes an answer for `stall_s` is killed; that is
-    less than requests wait, so that a hung one never looks healthy. `stop_s` is what it gets to end by itself.
+    less than requests wait, so no hung one looks healthy. `stop_s` is what it gets to end by itself.
     """
 
     backoff_first_s: float = 0.2
