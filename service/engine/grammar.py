@@ -9,17 +9,19 @@ from service.engine.protocol import Engine
 from service.errors import EngineError, UnavailableError, ValidationError
 
 _REMEMBERED = 256
+_RETRY_AFTER_S = 5.0
 
 
 class GrammarChecker:
     """Asks an engine that compiles grammars and does nothing else; it is started at the first check.
 
     One grammar at a time: when that engine dies or stalls, the grammar in it is to blame. Verdicts,
-    good and bad, are remembered.
+    good and bad, are remembered. A check may take `patience_s` seconds, the loading of that engine included.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, patience_s: float = 20.0) -> None:
         self._engine = engine
+        self._patience_s = patience_s
         self._one_at_a_time = asyncio.Lock()
         self._is_started = False
         self._checks: OrderedDict[Grammar, asyncio.Task[None]] = OrderedDict()
@@ -29,7 +31,7 @@ class GrammarChecker:
 
         Raises:
             ValidationError: it can't, or not in the time allowed; the message has the compiler's reason.
-            UnavailableError: the service is shutting down.
+            UnavailableError: the checker doesn't work, or the service is shutting down.
         """
         task = self._checks.get(grammar)
         if task is None:
@@ -55,8 +57,13 @@ class GrammarChecker:
             self._checks.pop(grammar).exception()
 
     async def _check(self, grammar: Grammar) -> None:
-        async with self._one_at_a_time:
-            await self._try(grammar)
+        try:
+            async with self._one_at_a_time, asyncio.timeout(self._patience_s):
+                await self._try(grammar)
+        except (TimeoutError, UnavailableError) as error:
+            # That says nothing of this grammar: it is no verdict to remember.
+            self._checks.pop(grammar, None)
+            raise UnavailableError("grammars can't be checked now", retry_after_s=_RETRY_AFTER_S) from error
 
     async def _try(self, grammar: Grammar) -> None:
         if not self._is_started:

@@ -138,7 +138,7 @@ class EngineProcess:
         ]
         try:
             done, _ = await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
-            return await done.pop()
+            return _outcome(done.pop())
         except asyncio.CancelledError:
             await child.stop(self._policy.stop_s)
             raise
@@ -190,3 +190,9 @@ class EngineProcess:
     def _retry_after_s(self) -> float:
         """A guess at when the engine can answer again: a small model loads in some seconds."""
         return 5.0 if self._state != "stopped" else self._policy.backoff_max_s
+
+
+def _outcome(watcher: "asyncio.Task[str]") -> str:
+    """What a watcher found; one that broke has found that the child can't be watched, so it is given up."""
+    error = watcher.exception()
+    return watcher.result() if error is None else f"lost: {type(error).__name__}: {error}"

@@ -9,7 +9,7 @@ from service.domain import Grammar
 from service.engine.config import EngineConfig
 from service.engine.grammar import GrammarChecker
 from service.engine.process import EngineProcess, SupervisorPolicy
-from service.errors import ValidationError
+from service.errors import UnavailableError, ValidationError
 
 
 @pytest.fixture
@@ -46,3 +46,21 @@ async def test_a_bad_grammar_is_refused_with_its_reason_and_a_good_one_passes_af
     assert refusal.value.param == "grammar"
     await checker.check(Grammar(kind="regex", value="[a-z]{3,5}"))
     await checker.check(Grammar(kind="json_schema", value='{"type": "object"}'))
+
+
+async def test_a_checker_that_never_gets_ready_is_unavailable_and_condemns_no_grammar() -> None:
+    config = EngineConfig(
+        backend="fake",
+        model_path="",
+        device="CPU",
+        cache_gib=1,
+        max_batched_tokens=256,
+        max_running=16,
+        prefix_caching=True,
+    )
+    broken = EngineProcess(config, python="/no/such/python")
+    checker = GrammarChecker(broken, patience_s=0.3)
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            await checker.check(Grammar(kind="regex", value="a"))
+    await checker.stop()
