@@ -19,6 +19,7 @@ from service.errors import ConfigError
 from service.generation import TextModel
 from service.manifest import FILE_NAME, Manifest, read_manifest
 from service.memory import memory_limit_bytes
+from service.prompt.chat import ChatTemplate
 from service.settings import AuthSettings, ModelSettings, Settings
 from service.text.tokenizer import ModelTokenizer
 
@@ -107,6 +108,7 @@ def _build_model(settings: ModelSettings) -> TextModel:
         limits=_token_limits(settings, manifest),
         timeout_s=settings.request_timeout_s,
         grammars=_build_grammar_checker(settings, device),
+        template=ChatTemplate.load(settings.path),
         draw_seed=lambda: secrets.randbits(_SEED_BITS),
     )
 

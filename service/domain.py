@@ -20,7 +20,8 @@ class Sampling:
 
     `seed` is None exactly when decoding is greedy (`do_sample` false). Penalties: repetition is
     multiplicative (1 is off), frequency and presence are OpenAI's additive ones (0 is off).
-    `logprobs` asks for the chosen token's log-probability, which takes the engine time on every token.
+    `logprobs` asks for the chosen token's log-probability, which takes the engine time on every token;
+    `prompt_logprobs` for that of every prompt token.
     """
 
     max_new_tokens: int
@@ -35,6 +36,7 @@ class Sampling:
     presence_penalty: float = 0.0
     seed: int | None = None
     logprobs: bool = False
+    prompt_logprobs: bool = False
     grammar: Grammar | None = None
 
 
@@ -43,24 +45,28 @@ class GenerationRequest:
     """A request that passed validation: nothing in it can be refused any more.
 
     `prompt_ids` are token ids of the model's own tokenizer, at least one, and with
-    `sampling.max_new_tokens` they fit the model's context.
+    `sampling.max_new_tokens` they fit the model's context. Generation ends with the first of the `stop`
+    strings, which stays in the text if `keep_stop`.
     """
 
     prompt_ids: list[int]
     sampling: Sampling
     stop: tuple[str, ...] = ()
+    keep_stop: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """One generated token.
 
-    `text` is what this token adds to the answer: empty while a character is still incomplete.
+    `text` is what this token adds to the answer: empty while a character is still incomplete, or while it
+    may be part of a stop string that is to be left out. `piece` is its own text, whatever becomes of it.
     `logprob` is None unless it was asked for.
     """
 
     id: int
     text: str
+    piece: str
     logprob: float | None
     special: bool
 
@@ -92,12 +98,25 @@ class Finish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PromptToken:
+    """One token of the prompt.
+
+    `logprob` is None for the first one, and for those whose KV cache an earlier request had left.
+    """
+
+    id: int
+    text: str
+    logprob: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """The first event of an answer: the engine took the request up."""
+    """The first event of an answer: the engine took the request up. `prefill` is empty unless asked for."""
 
     prompt_tokens: int
     seed: int | None
     queue_s: float
+    prefill: tuple[PromptToken, ...] = ()
 
 
 GenerationEvent = Start | Token | Finish
@@ -109,17 +128,32 @@ class Answer:
 
     tokens: list[Token]
     finish: Finish
+    prefill: tuple[PromptToken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldNames:
+    """What a client's API calls the fields that errors name; TGI's names unless said otherwise."""
+
+    prompt: str = "inputs"
+    max_new_tokens: str = "max_new_tokens"
+    min_new_tokens: str = "min_new_tokens"
+    grammar: str = "grammar"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawRequest:
     """A request as a client sent it: types and ranges of single fields are right, the whole is unchecked.
 
-    None means not given. `truncate` keeps that many last tokens of the prompt.
+    None means not given. `prompt` is a text, or token ids. `default_new_tokens` takes the place of the
+    model's own default for `max_new_tokens`. `truncate` keeps that many last tokens of the prompt.
+    `keep_stop`: whether the stop string that ended the answer stays in its text. `add_special_tokens`:
+    whether the tokenizer adds its own to the text, such as the one that begins every text.
     """
 
-    text: str
+    prompt: str | tuple[int, ...]
     max_new_tokens: int | None = None
+    default_new_tokens: int | None = None
     min_new_tokens: int = 0
     ignore_eos: bool = False
     do_sample: bool | None = None
@@ -131,9 +165,13 @@ class RawRequest:
     presence_penalty: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    keep_stop: bool = True
     truncate: int | None = None
     grammar: Grammar | None = None
     logprobs: bool = False
+    prompt_logprobs: bool = False
+    add_special_tokens: bool = True
+    names: FieldNames = FieldNames()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

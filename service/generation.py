@@ -12,6 +12,7 @@ from service.domain import (
     FinishReason,
     GenerationEvent,
     GenerationRequest,
+    PromptToken,
     RawRequest,
     Start,
     Timings,
@@ -19,10 +20,11 @@ from service.domain import (
     TokenLimits,
 )
 from service.engine.grammar import GrammarChecker
-from service.engine.protocol import Done, Engine, EngineEvent, Started, TokenDelta
+from service.engine.protocol import Done, Engine, EngineEvent, PromptScored, Started, TokenDelta
 from service.errors import DeadlineError
 from service.manifest import Manifest
-from service.prompt.validation import check_parameters, cut_to_characters, validate
+from service.prompt.chat import ChatTemplate
+from service.prompt.validation import check_ids, check_parameters, cut_to_characters, validate
 from service.text.answer import AnswerText
 from service.text.tokenizer import ModelTokenizer
 
@@ -46,6 +48,7 @@ class TextModel:
         timeout_s: float,
         draw_seed: Callable[[], int],
         grammars: GrammarChecker,
+        template: ChatTemplate | None,
     ) -> None:
         self.name = name
         self.device = device
@@ -55,7 +58,8 @@ class TextModel:
         self.admission = admission
         self.limits = limits
         self.timeout_s = timeout_s
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
+        self.template = template
         self._draw_seed = draw_seed
         self._grammars = grammars
 
@@ -96,24 +100,16 @@ class TextModel:
 
     async def generate(self, raw: RawRequest) -> Answer:
         """Generate a whole answer; see `stream` for what it raises."""
-        tokens: list[Token] = []
         async with aclosing(self.stream(raw)) as batches:
-            async for batch in batches:
-                tokens += [event for event in batch if isinstance(event, Token)]
-        # The last event of a stream that raised nothing is its Finish.
-        finish = batch[-1]
-        assert isinstance(finish, Finish)  # noqa: S101 - narrows the type of what `stream` promises
-        return Answer(tokens=tokens, finish=finish)
+            return fold([event async for batch in batches for event in batch])
 
     async def _run(self, raw: RawRequest, accepted_s: float) -> GenerationEvents:
         async with self.admission.slot():
-            text = cut_to_characters(raw, self.limits, self._tokenizer.most_characters)
-            prompt_ids = await self._tokenizer.encode(text)
+            prompt_ids = await self._prompt_ids(raw)
             if raw.grammar is not None:
                 await self._grammars.check(raw.grammar)
             request = validate(raw, prompt_ids, self.limits, self._draw_seed)
-            answer = self._tokenizer.answer(request.prompt_ids, request.stop)
-            progress = _Progress(request, answer, accepted_s)
+            progress = _Progress(request, self.tokenizer, accepted_s)
             async with aclosing(self.engine.stream(request)) as batches:
                 async for batch in batches:
                     events = progress.follow(batch)
@@ -122,13 +118,34 @@ class TextModel:
                     if progress.has_finished:
                         return
 
+    async def _prompt_ids(self, raw: RawRequest) -> list[int]:
+        if not isinstance(raw.prompt, str):
+            check_ids(raw.prompt, self.tokenizer.ids, raw.names.prompt)
+            return list(raw.prompt)
+        text = cut_to_characters(raw, raw.prompt, self.limits, self.tokenizer.most_characters)
+        return await self.tokenizer.encode(text, add_special_tokens=raw.add_special_tokens)
+
+
+def fold(events: Sequence[GenerationEvent]) -> Answer:
+    """The answer that all of a stream's events make."""
+    start, *tokens, finish = events
+    assert isinstance(start, Start)  # noqa: S101 - narrows the type of what `stream` promises
+    assert isinstance(finish, Finish)  # noqa: S101 - the same
+    return Answer(
+        tokens=[token for token in tokens if isinstance(token, Token)], finish=finish, prefill=start.prefill
+    )
+
 
 class _Progress:
     """Follows one request: engine events in, generation events out."""
 
-    def __init__(self, request: GenerationRequest, answer: AnswerText, accepted_s: float) -> None:
+    def __init__(self, request: GenerationRequest, tokenizer: ModelTokenizer, accepted_s: float) -> None:
         self._request = request
-        self._answer = answer
+        self._tokenizer = tokenizer
+        self._answer: AnswerText = tokenizer.answer(
+            request.prompt_ids, request.stop, keep_stop=request.keep_stop
+        )
+        self._prompt_logprobs: list[float] = []
         self._accepted_s = accepted_s
         self._started_s = accepted_s
         self._first_token_s: float | None = None
@@ -142,6 +159,8 @@ class _Progress:
         for event in batch:
             if isinstance(event, Started):
                 self._started_s = event.at_s
+            elif isinstance(event, PromptScored):
+                self._prompt_logprobs = event.logprobs
             elif isinstance(event, TokenDelta):
                 events += self._tokens(event, ends_answer=is_done and event is last_delta)
             elif isinstance(event, Done):
@@ -170,6 +189,17 @@ class _Progress:
             prompt_tokens=len(self._request.prompt_ids),
             seed=self._request.sampling.seed,
             queue_s=self._started_s - self._accepted_s,
+            prefill=self._prefill() if self._request.sampling.prompt_logprobs else (),
+        )
+
+    def _prefill(self) -> tuple[PromptToken, ...]:
+        ids = self._request.prompt_ids
+        unscored = len(ids) - len(self._prompt_logprobs)
+        logprobs: list[float | None] = [None] * unscored
+        logprobs += self._prompt_logprobs
+        return tuple(
+            PromptToken(id=token_id, text=text, logprob=logprob)
+            for token_id, text, logprob in zip(ids, self._tokenizer.texts(ids), logprobs, strict=True)
         )
 
     def _finish(self, reason: FinishReason) -> Finish:
@@ -177,7 +207,7 @@ class _Progress:
         now_s = time.monotonic()
         return Finish(
             reason=reason,
-            generated_text=self._answer.text(),
+            generated_text=self._answer.finish(),
             prompt_tokens=len(self._request.prompt_ids),
             generated_tokens=self._answer.token_count,
             seed=self._request.sampling.seed,

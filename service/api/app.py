@@ -1,5 +1,6 @@
 """Puts the HTTP application together."""
 
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -10,13 +11,18 @@ from starlette.responses import Response
 
 from service.api.disconnect import ClientGoneError
 from service.api.generate import generate_router
-from service.api.mapping import describe_invalid
+from service.api.invalid import describe_invalid, param_of
 from service.api.middleware import Authentication, BodyLimit, RequestContext
+from service.api.model_path import ModelPath
 from service.api.operations import operations_router
+from service.api.playground import playground_router
 from service.api.responses import error_response, status_response
 from service.api.state import Service
+from service.api.tokens import tokens_router
 from service.errors import TiberError
 
+# What xpu_tgi has below a model's name.
+_BELOW_MODEL = re.compile(r"/(.+?)(?:/gpu\d+)?/(?:generate|generate_stream|info|health)")
 # Nginx's word for a client that left; nobody reads it but the log.
 _CLIENT_GONE_STATUS = 499
 
@@ -43,27 +49,31 @@ def create_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.include_router(generate_router(service))
+    app.include_router(tokens_router(service))
     app.include_router(operations_router(service))
+    app.include_router(playground_router())
     # The last one added is the first one a request meets.
     app.add_middleware(BodyLimit, max_bytes=service.max_body_bytes)
     app.add_middleware(Authentication, check=service.guard.check)
     app.add_middleware(RequestContext)
-    _add_error_handlers(app)
+    app.add_middleware(ModelPath, models=service.models)
+    _add_error_handlers(app, service)
     return app
 
 
-def _add_error_handlers(app: FastAPI) -> None:
+def _add_error_handlers(app: FastAPI, service: Service) -> None:
     @app.exception_handler(TiberError)
-    async def ours(_request: Request, error: TiberError) -> Response:
-        return error_response(error)
+    async def ours(request: Request, error: TiberError) -> Response:
+        return error_response(error, request.url.path)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: RequestValidationError) -> Response:
-        return status_response(400, describe_invalid(error.errors()))
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        found = error.errors()
+        return status_response(400, describe_invalid(found), request.url.path, param=param_of(found))
 
     @app.exception_handler(HTTPException)
     async def frameworks(request: Request, error: HTTPException) -> Response:
-        response = status_response(error.status_code, _explain(request, error))
+        response = status_response(error.status_code, _explain(request, error, service), request.url.path)
         response.headers.update(error.headers or {})
         return response
 
@@ -72,9 +82,11 @@ def _add_error_handlers(app: FastAPI) -> None:
         return Response(status_code=_CLIENT_GONE_STATUS)
 
 
-def _explain(request: Request, error: HTTPException) -> str:
+def _explain(request: Request, error: HTTPException, service: Service) -> str:
+    path = request.url.path
     if error.status_code == 404:
-        return f"no such path: {request.url.path}"
+        below_model = _BELOW_MODEL.fullmatch(path)
+        return service.unknown_model(below_model[1]) if below_model else f"no such path: {path}"
     if error.status_code == 405:
         return f"{request.method} is not allowed on {request.url.path}"
     return str(error.detail)

@@ -37,6 +37,8 @@ _KINDS: dict[type[errors.TiberError], ErrorKind] = {
     errors.DeadlineError: ErrorKind(status=504, type="timeout", tgi_type="incomplete_generation"),
 }
 
+# OpenAI's endpoints are below it.
+_OPENAI_PREFIX = "/v1/"
 # What the framework refuses by itself.
 _FRAMEWORK_TYPES = {404: "not_found", 405: "method_not_allowed"}
 
@@ -54,19 +56,20 @@ def kind_of_status(status: int) -> ErrorKind:
     return ErrorKind(status=status if kind != "validation" else 400, type=kind, tgi_type=kind)
 
 
-def body(kind: ErrorKind, message: str) -> dict[str, Any]:
-    """The seed's error object, with TGI's word beside it."""
+def body(kind: ErrorKind, message: str, *, path: str, param: str | None = None) -> dict[str, Any]:
+    """The seed's error object, with TGI's word beside it; OpenAI's `param` where its clients look for it."""
     if len(message) > _MAX_MESSAGE_CHARACTERS:
         message = message[:_MAX_MESSAGE_CHARACTERS] + "…"
-    return {
-        "error": {"message": message, "type": kind.type, "code": kind.status},
-        "error_type": kind.tgi_type,
-    }
+    error: dict[str, Any] = {"message": message, "type": kind.type, "code": kind.status}
+    if path.startswith(_OPENAI_PREFIX):
+        error["param"] = param
+    return {"error": error, "error_type": kind.tgi_type}
 
 
-def encode_body(kind: ErrorKind, message: str) -> bytes:
+def encode_body(kind: ErrorKind, message: str, *, path: str, param: str | None = None) -> bytes:
     """The same as JSON; characters that are none become U+FFFD."""
-    return msgspec.json.encode(body(kind, message.encode("utf-8", "replace").decode("utf-8")))
+    message = message.encode("utf-8", "replace").decode("utf-8")
+    return msgspec.json.encode(body(kind, message, path=path, param=param))
 
 
 def headers_of(error: errors.TiberError) -> Headers:

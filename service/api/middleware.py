@@ -12,11 +12,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import INTERNAL
+from service.api.model_path import SCOPE_KEY
+from service.api.public import is_probe, is_public
 from service.api.responses import error_response, status_response
 from service.errors import TiberError, TooLargeError
 
 _log = structlog.get_logger("http")
-PUBLIC_PATHS = frozenset({"/health", "/ready", "/metrics"})
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 # How long a body over the limit is read on, so that its sender gets to see the answer.
 _DISCARD_S = 2.0
@@ -52,14 +53,17 @@ class RequestContext:
         except Exception:  # noqa: BLE001 - the request's border: logged with its id, answered 500
             _log.exception("request_failed", path=scope["path"])
             if not status:
-                await status_response(INTERNAL.status, "internal error")(scope, receive, send_with_id)
+                await status_response(INTERNAL.status, "internal error", scope["path"])(
+                    scope, receive, send_with_id
+                )
         finally:
             # Probes come every few seconds for ever: they would drown the rest.
-            log = _log.debug if scope["path"] in PUBLIC_PATHS else _log.info
+            log = _log.debug if is_probe(scope["path"]) else _log.info
             log(
                 "request",
                 method=scope["method"],
                 path=scope["path"],
+                **({"model": scope[SCOPE_KEY]} if SCOPE_KEY in scope else {}),
                 status=status,
                 duration_ms=round(1000 * (time.monotonic() - started_s), 1),
             )
@@ -79,7 +83,7 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and scope["path"] not in PUBLIC_PATHS:
+        if scope["type"] == "http" and not is_public(scope["method"], scope["path"]):
             headers = Headers(scope=scope)
             client = scope.get("client")
             try:
@@ -89,7 +93,7 @@ class Authentication:
                     forwarded_for=headers.getlist("x-forwarded-for"),
                 )
             except TiberError as error:
-                await error_response(error)(scope, receive, send)
+                await error_response(error, scope["path"])(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -149,7 +153,7 @@ class BodyLimit:
                 message = {"type": "http.response.body", "body": b""}
             await send(message)
 
-        response = error_response(error)
+        response = error_response(error, scope["path"])
         response.headers["connection"] = "close"
         await response(scope, receive, discard_then_send)
 

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Send
 
 from service.api import errors as table
-from service.errors import TiberError
+from service.errors import TiberError, ValidationError
 
 _log = structlog.get_logger("http")
 
@@ -51,32 +51,37 @@ class EventStreamResponse(StreamingResponse):
                 _log.warning("slow_reader_cut_off", limit_s=self._limit_s)
 
 
-def error_response(error: TiberError) -> Response:
-    """The answer to a request that failed before its first byte."""
+def error_response(error: TiberError, path: str) -> Response:
+    """The answer to a request to `path` that failed before its first byte."""
     kind = table.kind_of(error)
     return Response(
-        table.encode_body(kind, _public_message(error, kind)),
+        _encode_error(error, kind, path),
         status_code=kind.status,
         headers=table.headers_of(error),
         media_type="application/json",
     )
 
 
-def error_frame(error: TiberError) -> bytes:
-    """The event of a request that failed after its first byte."""
-    kind = table.kind_of(error)
-    return frame(table.encode_body(kind, _public_message(error, kind)))
+def error_frame(error: TiberError, path: str) -> bytes:
+    """The event of a request to `path` that failed after its first byte."""
+    return frame(_encode_error(error, table.kind_of(error), path))
 
 
-def status_response(status: int, message: str) -> Response:
+def status_response(status: int, message: str, path: str, *, param: str | None = None) -> Response:
     """The answer to what the framework refused by itself."""
     kind = table.kind_of_status(status)
-    return Response(table.encode_body(kind, message), status_code=kind.status, media_type="application/json")
+    content = table.encode_body(kind, message, path=path, param=param)
+    return Response(content, status_code=kind.status, media_type="application/json")
 
 
 def frame(data: bytes) -> bytes:
     """One server-sent event."""
     return b"data: " + data + b"\n\n"
+
+
+def _encode_error(error: TiberError, kind: table.ErrorKind, path: str) -> bytes:
+    param = error.param if isinstance(error, ValidationError) else None
+    return table.encode_body(kind, _public_message(error, kind), path=path, param=param)
 
 
 def _public_message(error: TiberError, kind: table.ErrorKind) -> str:

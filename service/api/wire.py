@@ -5,15 +5,17 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from service.domain import Grammar
+from service.domain import FinishReason, Grammar
 
 # Far below this a float32 is 0, which the engine refuses.
 _LEAST_POSITIVE = 1e-6
-_MAX_STOP_STRINGS = 16
+MAX_STOP_STRINGS = 16
 _MAX_STOP_CHARACTERS = 1_024
 _MAX_GRAMMAR_CHARACTERS = 65_536
 _MAX_SEED = 2**63 - 1
 _MAX_COUNT = 2**31 - 1
+_MAX_TOKENS = 131_072
+MAX_CHOICES = 16
 
 
 def _is_unicode(text: str) -> str:
@@ -28,6 +30,7 @@ def _is_unicode(text: str) -> str:
 
 Text = Annotated[str, AfterValidator(_is_unicode)]
 Positive = Annotated[int, Field(gt=0, le=_MAX_COUNT)]
+TokenId = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
 StopString = Annotated[Text, Field(min_length=1, max_length=_MAX_STOP_CHARACTERS)]
 
 
@@ -76,13 +79,13 @@ class Parameters(_Wire):
     repetition_penalty: Annotated[float, Field(ge=_LEAST_POSITIVE, le=1e6)] | None = None
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    stop: Annotated[list[StopString], Field(max_length=_MAX_STOP_STRINGS)] | None = None
+    stop: Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)] | None = None
     seed: Annotated[int, Field(ge=0, le=_MAX_SEED)] | None = None
     return_full_text: bool | None = None
     truncate: Positive | None = None
     details: bool | None = None
     decoder_input_details: bool | None = None
-    best_of: Positive | None = None
+    best_of: Annotated[int, Field(gt=0, le=MAX_CHOICES)] | None = None
     top_n_tokens: Annotated[int, Field(ge=0, le=_MAX_COUNT)] | None = None
     typical_p: Annotated[float, Field(gt=0, le=1)] | None = None
     watermark: bool | None = None
@@ -91,16 +94,37 @@ class Parameters(_Wire):
 
 
 class GenerateBody(_Wire):
-    """The body of /generate_stream."""
+    """The body of the generating endpoints; `stream` counts for nothing where the path decides it."""
 
     inputs: Text
     parameters: Parameters | None = None
-
-
-class StreamableBody(GenerateBody):
-    """The body of /generate and /."""
-
     stream: bool | None = None
+    model: Text | None = None
+
+
+class TokenizeBody(_Wire):
+    """The body of /tokenize; `parameters` and `stream` count for nothing, TGI's clients send them along."""
+
+    inputs: Text
+    parameters: Parameters | None = None
+    stream: bool | None = None
+    model: Text | None = None
+
+
+class WireToken(_Wire):
+    """One token as /tokenize gives it."""
+
+    id: TokenId
+    text: Text | None = None
+    start: int | None = None
+    stop: int | None = None
+
+
+class DetokenizeBody(_Wire):
+    """The body of /detokenize: token ids, or what /tokenize answered."""
+
+    tokens: Annotated[list[TokenId | WireToken], Field(max_length=_MAX_TOKENS)]
+    model: Text | None = None
 
 
 class TokenPart(msgspec.Struct, frozen=True):
@@ -112,22 +136,76 @@ class TokenPart(msgspec.Struct, frozen=True):
     special: bool
 
 
+class PrefillToken(msgspec.Struct, frozen=True):
+    """One token of the prompt; the first has no `logprob`, nor have those taken from the prefix cache."""
+
+    id: int
+    text: str
+    logprob: float | None
+
+
+class BestOfSequence(msgspec.Struct, frozen=True):
+    """One of the answers of `best_of` that were not the best."""
+
+    generated_text: str
+    finish_reason: FinishReason
+    generated_tokens: int
+    seed: int | None
+    prefill: list[PrefillToken]
+    tokens: list[TokenPart]
+
+
+class Details(msgspec.Struct):
+    """How an answer came about; the arrays are there when `details` was asked for."""
+
+    finish_reason: FinishReason
+    generated_tokens: int
+    seed: int | None
+    prefill: list[PrefillToken] | msgspec.UnsetType = msgspec.UNSET
+    tokens: list[TokenPart] | msgspec.UnsetType = msgspec.UNSET
+    top_tokens: list[list[TokenPart]] | msgspec.UnsetType = msgspec.UNSET
+    best_of_sequences: list[BestOfSequence] | msgspec.UnsetType = msgspec.UNSET
+
+
+class GeneratedText(msgspec.Struct, frozen=True):
+    """The answer of /generate."""
+
+    generated_text: str
+    details: Details
+
+
 class StreamDetails(msgspec.Struct, frozen=True):
     """The details of a stream's last event."""
 
-    finish_reason: Literal["length", "eos_token", "stop_sequence"]
+    finish_reason: FinishReason
     generated_tokens: int
     seed: int | None
     input_length: int
 
 
-class StreamEvent(msgspec.Struct, frozen=True):
+class StreamEvent(msgspec.Struct):
     """One event of a stream; the last one carries the text and the details."""
 
     index: int
     token: TokenPart
     generated_text: str | None = None
     details: StreamDetails | None = None
+    top_tokens: list[TokenPart] | msgspec.UnsetType = msgspec.UNSET
+
+
+class SimpleToken(msgspec.Struct, frozen=True):
+    """One token of a text, and the characters `start` to `stop` that it stands for."""
+
+    id: int
+    text: str
+    start: int
+    stop: int
+
+
+class DetokenizedText(msgspec.Struct, frozen=True):
+    """The answer of /detokenize."""
+
+    text: str
 
 
 encode_event = msgspec.json.Encoder().encode

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -26,6 +26,13 @@ class TokenDelta(msgspec.Struct, frozen=True, array_like=True, tag="t"):
     logprobs: list[float] | None = None
 
 
+class PromptScored(msgspec.Struct, frozen=True, array_like=True, tag="p"):
+    """Log-probabilities of the prompt's last tokens; those before them were not computed again."""
+
+    request_id: int
+    logprobs: list[float]
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True, tag="d"):
     """The request ended well; nothing more comes for it."""
 
@@ -41,14 +48,14 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
     retryable: bool
 
 
-EngineEvent = Started | TokenDelta | Done | Failed
+EngineEvent = Started | PromptScored | TokenDelta | Done | Failed
 
 
 class Backend(Protocol):
     """A model runtime inside the engine process; never called from two threads.
 
     Every added request ends in exactly one Done or Failed, unless it is cancelled; Done comes in the same
-    step as the last token. An exception from `step` means that the backend can't be used any more.
+    step as the last token. PromptScored, where asked for, comes in the same step as the first token, before it. An exception from `step` means that the backend can't be used any more.
     """
 
     def add(self, request_id: int, request: GenerationRequest) -> None:
@@ -67,13 +74,25 @@ class Backend(Protocol):
         """Free the model."""
 
 
+@runtime_checkable
+class HasCache(Protocol):
+    """A backend that knows how full its KV cache is."""
+
+    def cache_ratio(self) -> float:
+        """The part of the KV cache that unfinished requests hold after the last step, from 0 to 1."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineStatus:
-    """A snapshot: `open_requests` counts ours, `running` what the engine last reported."""
+    """A snapshot: `open_requests` counts ours, `running` and `cache_ratio` are what the engine last reported.
+
+    `cache_ratio` is the part of the KV cache in use, from 0 to 1; None when the engine doesn't say.
+    """
 
     state: EngineState
     open_requests: int
     running: int
+    cache_ratio: float | None
     restarts: int
     pid: int | None
     last_error: str | None

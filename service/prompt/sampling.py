@@ -56,6 +56,7 @@ def resolve(raw: RawRequest, max_new_tokens: int, draw_seed: Callable[[], int]) 
         presence_penalty=_or(raw.presence_penalty, 0.0),
         seed=seed,
         logprobs=raw.logprobs,
+        prompt_logprobs=raw.prompt_logprobs,
         grammar=raw.grammar,
     )
 

@@ -1,6 +1,6 @@
 """Turns a raw request into one that nothing can refuse any more."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 
 from service.domain import GenerationRequest, RawRequest, TokenLimits
 from service.errors import ValidationError
@@ -16,13 +16,13 @@ def check_parameters(raw: RawRequest, limits: TokenLimits) -> None:
     Raises:
         ValidationError: naming the parameter.
     """
-    if not raw.text:
-        raise ValidationError("`inputs` must not be empty", param="inputs")
+    if not raw.prompt:
+        raise ValidationError(f"`{raw.names.prompt}` must not be empty", param=raw.names.prompt)
     if raw.max_new_tokens is not None and raw.min_new_tokens > raw.max_new_tokens:
         raise ValidationError(
-            f"`min_new_tokens` must be at most `max_new_tokens`, {raw.max_new_tokens}; "
+            f"`{raw.names.min_new_tokens}` must be at most `{raw.names.max_new_tokens}`, {raw.max_new_tokens}; "
             f"got {raw.min_new_tokens}",
-            param="min_new_tokens",
+            param=raw.names.min_new_tokens,
         )
     if raw.truncate is not None and raw.truncate > limits.max_input:
         raise ValidationError(
@@ -32,23 +32,36 @@ def check_parameters(raw: RawRequest, limits: TokenLimits) -> None:
     choose(raw)
 
 
-def cut_to_characters(raw: RawRequest, limits: TokenLimits, most_characters: Callable[[int], int]) -> str:
+def check_ids(ids: Sequence[int], known: Set[int], name: str) -> None:
+    """Check token ids that a client gave in the field `name`.
+
+    Raises:
+        ValidationError: naming the first id that the model doesn't have.
+    """
+    unknown = next((token_id for token_id in ids if token_id not in known), None)
+    if unknown is not None:
+        raise ValidationError(f"`{name}` has the token id {unknown}, which this model has not", param=name)
+
+
+def cut_to_characters(
+    raw: RawRequest, text: str, limits: TokenLimits, most_characters: Callable[[int], int]
+) -> str:
     """What of the prompt is worth tokenising: all of it, or with `truncate` the end that can matter.
 
     Raises:
         ValidationError: no tokenising could make it short enough.
     """
     if raw.truncate is not None:
-        return raw.text[-most_characters(raw.truncate + _CUT_MARGIN_TOKENS) :]
+        return text[-most_characters(raw.truncate + _CUT_MARGIN_TOKENS) :]
     most = most_characters(limits.max_input)
-    if len(raw.text) > most:
+    if len(text) > most:
         raise ValidationError(
-            f"`inputs` must have at most {limits.max_input} tokens for this model; its "
-            f"{len(raw.text)} characters are more, since no token has over {most // limits.max_input}. "
-            "Shorten it, or set `truncate` to keep only its last tokens",
-            param="inputs",
+            f"`{raw.names.prompt}` must have at most {limits.max_input} tokens for this model; its "
+            f"{len(text)} characters are more, since no token has over {most // limits.max_input}. "
+            "Shorten it (`truncate` of /generate keeps only its last tokens)",
+            param=raw.names.prompt,
         )
-    return raw.text
+    return text
 
 
 def validate(
@@ -62,22 +75,26 @@ def validate(
     if raw.truncate is not None:
         prompt_ids = prompt_ids[-raw.truncate :]
     if not prompt_ids:
-        raise ValidationError("`inputs` holds no token of this model", param="inputs")
+        raise ValidationError(f"`{raw.names.prompt}` holds no token of this model", param=raw.names.prompt)
     if len(prompt_ids) > limits.max_input:
         raise ValidationError(
-            f"`inputs` must have at most {limits.max_input} tokens for this model; it has {len(prompt_ids)}. "
-            "Shorten it, or set `truncate` to keep only its last tokens",
-            param="inputs",
+            f"`{raw.names.prompt}` must have at most {limits.max_input} tokens for this model; it has "
+            f"{len(prompt_ids)}. "
+            "Shorten it (`truncate` of /generate keeps only its last tokens)",
+            param=raw.names.prompt,
         )
     max_new_tokens = _max_new_tokens(raw, len(prompt_ids), limits)
     if raw.min_new_tokens > max_new_tokens:
         raise ValidationError(
-            f"`inputs` tokens + `min_new_tokens` must be at most {limits.max_total} for this model; "
+            f"`{raw.names.prompt}` tokens + `{raw.names.min_new_tokens}` must be at most {limits.max_total} for this model; "
             f"got {len(prompt_ids)} + {raw.min_new_tokens}",
-            param="min_new_tokens",
+            param=raw.names.min_new_tokens,
         )
     return GenerationRequest(
-        prompt_ids=prompt_ids, sampling=resolve(raw, max_new_tokens, draw_seed), stop=raw.stop
+        prompt_ids=prompt_ids,
+        sampling=resolve(raw, max_new_tokens, draw_seed),
+        stop=raw.stop,
+        keep_stop=raw.keep_stop,
     )
 
 
@@ -85,11 +102,12 @@ def _max_new_tokens(raw: RawRequest, prompt_tokens: int, limits: TokenLimits) ->
     """What was asked for must fit; the default is clipped to what fits."""
     room = limits.max_total - prompt_tokens
     if raw.max_new_tokens is None:
-        return min(max(limits.default_new, raw.min_new_tokens), room)
+        default = raw.default_new_tokens or limits.default_new
+        return min(max(default, raw.min_new_tokens), room)
     if raw.max_new_tokens > room:
         raise ValidationError(
-            f"`inputs` tokens + `max_new_tokens` must be at most {limits.max_total} for this model; "
+            f"`{raw.names.prompt}` tokens + `{raw.names.max_new_tokens}` must be at most {limits.max_total} for this model; "
             f"got {prompt_tokens} + {raw.max_new_tokens}",
-            param="max_new_tokens",
+            param=raw.names.max_new_tokens,
         )
     return raw.max_new_tokens

@@ -4,23 +4,65 @@ from collections.abc import Sequence
 
 
 class StopMatcher:
-    """Remembers just enough of the text to find a stop string split over any number of pieces."""
+    """Releases text up to the first stop string that is complete, wherever the text was cut into pieces.
 
-    def __init__(self, stop_strings: Sequence[str]) -> None:
-        self._stop_strings = stop_strings
-        self._longest = max((len(stop) for stop in stop_strings), default=0)
-        self._tail = ""
+    With `keep` the stop string is released too, as in TGI, and nothing ever waits. Without it, as in
+    OpenAI's API, text that may be the beginning of a stop string waits for what comes next.
+    """
 
-    def end_in(self, piece: str) -> int | None:
-        """Take the next piece; return how much of it belongs to the text up to the first stop string's end.
+    def __init__(self, stop_strings: Sequence[str], *, keep: bool) -> None:
+        self._searches = [_Search(stop) for stop in stop_strings]
+        self._keep = keep
+        self._held = ""
+        self.has_hit = False
 
-        None while no stop string is complete. The stop string itself counts as part of the text, as in TGI.
-        """
-        if not self._longest or not piece:
-            return None
-        window = self._tail + piece
-        ends = [start + len(stop) for stop in self._stop_strings if (start := window.find(stop)) >= 0]
-        if ends:
-            return min(ends) - len(self._tail)
-        self._tail = window[-(self._longest - 1) :] if self._longest > 1 else ""
-        return None
+    def add(self, piece: str) -> str:
+        """Take the next piece; return what can be released."""
+        if not self._searches:
+            return piece
+        text = self._held + piece
+        for end, character in enumerate(piece, start=len(self._held) + 1):
+            completed = [search.length for search in self._searches if search.add(character)]
+            if completed:
+                self.has_hit = True
+                self._held = ""
+                return text[: end if self._keep else end - max(completed)]
+        waiting = 0 if self._keep else max(search.matched for search in self._searches)
+        self._held = text[len(text) - waiting :]
+        return text[: len(text) - waiting]
+
+    def flush(self) -> str:
+        """Return what still waited, at the end of the text."""
+        held, self._held = self._held, ""
+        return held
+
+
+class _Search:
+    """Knuth, Morris and Pratt's search: a bounded step for each character, however long the string."""
+
+    def __init__(self, wanted: str) -> None:
+        self._wanted = wanted
+        self._borders = _borders(wanted)
+        self.length = len(wanted)
+        self.matched = 0
+
+    def add(self, character: str) -> bool:
+        """Take the next character; return whether it completes the string."""
+        while self.matched and self._wanted[self.matched] != character:
+            self.matched = self._borders[self.matched - 1]
+        if self._wanted[self.matched] == character:
+            self.matched += 1
+        return self.matched == self.length
+
+
+def _borders(text: str) -> list[int]:
+    """For each prefix, how long the longest shorter prefix is that also ends it."""
+    borders = [0] * len(text)
+    length = 0
+    for index in range(1, len(text)):
+        while length and text[index] != text[length]:
+            length = borders[length - 1]
+        if text[index] == text[length]:
+            length += 1
+        borders[index] = length
+    return borders

@@ -1,10 +1,11 @@
 """A model's tokenizer, as the service needs it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from service.errors import ModelFolderError
 from service.manifest import TOKENIZER_FILE
@@ -14,14 +15,26 @@ from service.text.answer import AnswerText
 _INLINE_CHARACTERS = 2_048
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextToken:
+    """A token of a given text, and the characters `start` to `stop` that it stands for."""
+
+    id: int
+    text: str
+    start: int
+    stop: int
+
+
 class ModelTokenizer:
-    """Encodes prompts; opens an AnswerText for each request."""
+    """Turns texts into token ids and back; opens an AnswerText for each request."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         added = tokenizer.get_added_tokens_decoder()
         self._special_ids = frozenset(token_id for token_id, token in added.items() if token.special)
-        self._longest_token = max(len(token) for token in tokenizer.get_vocab())
+        vocabulary = tokenizer.get_vocab()
+        self._longest_token = max(len(token) for token in vocabulary)
+        self.ids = frozenset(vocabulary.values())
 
     @classmethod
     def load(cls, folder: Path) -> "ModelTokenizer":
@@ -38,21 +51,49 @@ class ModelTokenizer:
                 f"{path} is missing or broken: {error}. Convert the model again."
             ) from error
 
-    async def encode(self, text: str) -> list[int]:
-        """Token ids of a prompt, taken as it is: no template, no special token added."""
-        if len(text) <= _INLINE_CHARACTERS:
-            return self._encode(text)
-        return await asyncio.to_thread(self._encode, text)
+    async def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """Token ids of a text.
+
+        `add_special_tokens` adds what the tokenizer adds by itself, such as the token that begins every
+        text; a text that has it already doesn't get it twice.
+        """
+        # The batch calls give up the interpreter lock, which `encode` holds for all of its time.
+        encode = self._tokenizer.encode_batch_fast
+        encoding = await _off_the_loop(text, lambda: encode([text], add_special_tokens=add_special_tokens)[0])
+        ids: list[int] = encoding.ids
+        return ids[1:] if self._begins_twice(ids) else ids
+
+    async def split(self, text: str) -> list[TextToken]:
+        """The tokens of a text, those that the tokenizer adds by itself included."""
+        encode = self._tokenizer.encode_batch
+        encoding = await _off_the_loop(text, lambda: encode([text], add_special_tokens=True)[0])
+        tokens = [
+            TextToken(id=token_id, text=text[start:stop], start=start, stop=stop)
+            for token_id, (start, stop) in zip(encoding.ids, encoding.offsets, strict=True)
+        ]
+        return tokens[1:] if self._begins_twice(encoding.ids) else tokens
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids, special tokens included."""
+        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False)
+        return text
+
+    def texts(self, ids: Sequence[int]) -> list[str]:
+        """Each token id's own text."""
+        texts: list[str] = self._tokenizer.decode_batch([[one] for one in ids], skip_special_tokens=False)
+        return texts
 
     def most_characters(self, tokens: int) -> int:
         """No text of more characters fits in so many tokens."""
         return tokens * self._longest_token
 
-    def _encode(self, text: str) -> list[int]:
-        # The batch call gives up the interpreter lock, which `encode` holds for all of its time.
-        ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
-        return ids
-
-    def answer(self, prompt_ids: Sequence[int], stop: Sequence[str]) -> AnswerText:
+    def answer(self, prompt_ids: Sequence[int], stop: Sequence[str], *, keep_stop: bool) -> AnswerText:
         """Start the text of a new answer."""
-        return AnswerText(self._tokenizer, self._special_ids, prompt_ids, stop)
+        return AnswerText(self._tokenizer, self._special_ids, prompt_ids, stop, keep_stop=keep_stop)
+
+    def _begins_twice(self, ids: Sequence[int]) -> bool:
+        return len(ids) > 1 and ids[0] == ids[1] and ids[0] in self._special_ids
+
+
+async def _off_the_loop(text: str, encode: Callable[[], Encoding]) -> Encoding:
+    return encode() if len(text) <= _INLINE_CHARACTERS else await asyncio.to_thread(encode)

@@ -14,7 +14,7 @@ from itertools import cycle
 
 from service.domain import GenerationRequest
 from service.engine.config import EngineConfig
-from service.engine.protocol import Done, EngineEvent, Failed, TokenDelta
+from service.engine.protocol import Done, EngineEvent, Failed, PromptScored, TokenDelta
 
 
 @dataclass(slots=True)
@@ -31,6 +31,7 @@ class FakeBackend:
         self._step_s = float(config.properties.get("step_s", "0"))
         self._ids = {name: int(value) for name, value in config.properties.items() if name.endswith("_id")}
         self._running: dict[int, _Running] = {}
+        self._max_running = config.max_running
         time.sleep(float(config.properties.get("load_s", "0")))
 
     def add(self, request_id: int, request: GenerationRequest) -> None:
@@ -58,6 +59,10 @@ class FakeBackend:
         """Count unfinished requests."""
         return len(self._running)
 
+    def cache_ratio(self) -> float:
+        """As if each request that may run held the same part."""
+        return len(self._running) / self._max_running
+
     def close(self) -> None:
         """Forget everything."""
         self._running.clear()
@@ -68,9 +73,10 @@ class FakeBackend:
         sampling = running.request.sampling
         token_id = next(running.source)
         running.generated += 1
-        events: list[EngineEvent] = [
-            TokenDelta(request_id, [token_id], [-0.5] if sampling.logprobs else None)
-        ]
+        events: list[EngineEvent] = []
+        if sampling.prompt_logprobs and running.generated == 1:
+            events.append(PromptScored(request_id, [-0.5] * (len(running.request.prompt_ids) - 1)))
+        events.append(TokenDelta(request_id, [token_id], [-0.5] if sampling.logprobs else None))
         if token_id == self._ids.get("eos_id") and not sampling.ignore_eos:
             events.append(Done(request_id, "eos_token"))
         elif running.generated >= sampling.max_new_tokens:

@@ -6,7 +6,7 @@ import openvino_genai as genai
 
 from service.domain import GenerationRequest, Grammar, Sampling
 from service.engine.config import EngineConfig
-from service.engine.protocol import Done, EngineEvent, Failed, TokenDelta
+from service.engine.protocol import Done, EngineEvent, Failed, PromptScored, TokenDelta
 
 # The engine's own default for "no top-k limit".
 _NO_TOP_K = (1 << 64) - 1
@@ -23,6 +23,8 @@ class OpenVINOBackend:
         # A dropped handle silently cancels its request: they live here until the end.
         self._handles: dict[int, genai.GenerationHandle] = {}
         self._wants_logprobs: set[int] = set()
+        # Their first output begins with the whole prompt.
+        self._echoed_tokens: dict[int, int] = {}
 
     def add(self, request_id: int, request: GenerationRequest) -> None:
         """Hand the request to the pipeline's waiting queue."""
@@ -31,6 +33,8 @@ class OpenVINOBackend:
         self._handles[request_id] = self._pipeline.add_request(request_id, prompt, config)
         if request.sampling.logprobs:
             self._wants_logprobs.add(request_id)
+        if request.sampling.prompt_logprobs:
+            self._echoed_tokens[request_id] = len(request.prompt_ids)
 
     def cancel(self, request_id: int) -> None:
         """Cancel; the pipeline frees it in its next step."""
@@ -53,6 +57,13 @@ class OpenVINOBackend:
             return len(self._handles)
         return 1 if self._pipeline.has_non_finished_requests() else 0
 
+    def cache_ratio(self) -> float:
+        """Ask the pipeline, which keeps the figure of its last step: idle, it holds none for requests."""
+        if not self.running():
+            return 0.0
+        ratio: float = self._pipeline.get_metrics().cache_usage / 100
+        return ratio
+
     def close(self) -> None:
         """Drop the pipeline."""
         self._handles.clear()
@@ -62,11 +73,7 @@ class OpenVINOBackend:
         # handle.read() with nothing to read never returns.
         if handle.can_read():
             output = next(iter(handle.read().values()))
-            if output.generated_ids:
-                # Zeros come where none were asked for.
-                wanted = request_id in self._wants_logprobs
-                logprobs = list(output.generated_log_probs) if wanted else None
-                events.append(TokenDelta(request_id, list(output.generated_ids), logprobs))
+            events += self._tokens(request_id, output)
             if output.finish_reason == genai.GenerationFinishReason.STOP:
                 events.append(Done(request_id, "eos_token"))
                 return True
@@ -78,8 +85,25 @@ class OpenVINOBackend:
             return True
         return False
 
+    def _tokens(self, request_id: int, output: "genai.GenerationOutput") -> list[EngineEvent]:
+        ids, logprobs = list(output.generated_ids), list(output.generated_log_probs)
+        if not ids:
+            return []
+        events: list[EngineEvent] = []
+        new_ids = ids[self._echoed_tokens.pop(request_id, 0) :]
+        echoed = len(logprobs) - len(new_ids)
+        if echoed > 0:
+            # The prompt's very first token follows nothing: the engine gives a 1 for it.
+            begins = 1 if logprobs[0] == 1 else 0
+            events.append(PromptScored(request_id, logprobs[begins:echoed]))
+        # Zeros come where none were asked for.
+        wanted = request_id in self._wants_logprobs
+        events.append(TokenDelta(request_id, new_ids, logprobs[echoed:] if wanted else None))
+        return events
+
     def _forget(self, request_id: int) -> "genai.GenerationHandle":
         self._wants_logprobs.discard(request_id)
+        self._echoed_tokens.pop(request_id, None)
         return self._handles.pop(request_id)
 
     def _generation_config(self, sampling: Sampling) -> "genai.GenerationConfig":
@@ -92,7 +116,8 @@ class OpenVINOBackend:
         config.repetition_penalty = sampling.repetition_penalty
         config.frequency_penalty = sampling.frequency_penalty
         config.presence_penalty = sampling.presence_penalty
-        config.logprobs = 1 if sampling.logprobs else 0
+        config.logprobs = 1 if sampling.logprobs or sampling.prompt_logprobs else 0
+        config.echo = sampling.prompt_logprobs
         config.do_sample = sampling.do_sample
         if sampling.do_sample:
             config.temperature = sampling.temperature

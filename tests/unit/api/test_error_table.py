@@ -41,20 +41,20 @@ def test_no_error_of_the_tree_is_forgotten() -> None:
 def test_each_error_has_its_status_and_its_words(
     error: errors.TiberError, status: int, type_: str, tgi_type: str
 ) -> None:
-    response = error_response(error)
+    response = error_response(error, "/generate")
     assert response.status_code == status
     assert response.headers["content-type"] == "application/json"
     message = "m" if status != 500 else "internal error; the log has it under this request id"
     shape = {"error": {"message": message, "type": type_, "code": status}, "error_type": tgi_type}
     assert json.loads(bytes(response.body)) == shape
-    assert error_frame(error) == b"data: " + bytes(response.body) + b"\n\n"
+    assert error_frame(error, "/generate") == b"data: " + bytes(response.body) + b"\n\n"
 
 
 def test_what_belongs_to_no_client_is_internal_and_tells_nothing() -> None:
     assert kind_of(errors.ConfigError("secret")) is INTERNAL
     for error in (errors.EngineError("secret"), errors.ConfigError("secret")):
-        assert b"secret" not in bytes(error_response(error).body)
-        assert b"secret" not in error_frame(error)
+        assert b"secret" not in bytes(error_response(error, "/generate").body)
+        assert b"secret" not in error_frame(error, "/generate")
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,18 @@ def test_only_401_challenges_and_other_errors_bring_no_header() -> None:
 def test_what_the_framework_refuses_has_a_row_too(status: int, answered: int, type_: str) -> None:
     kind = kind_of_status(status)
     assert (kind.status, kind.type) == (answered, type_)
-    assert body(kind, "m")["error"]["code"] == answered
+    assert body(kind, "m", path="/generate")["error"]["code"] == answered
 
 
 def test_a_message_with_half_a_surrogate_pair_is_still_json() -> None:
-    assert json.loads(encode_body(INTERNAL, "a\ud800b"))["error"]["message"] == "a?b"
+    assert json.loads(encode_body(INTERNAL, "a\ud800b", path="/generate"))["error"]["message"] == "a?b"
+
+
+def test_openais_endpoints_name_the_field_inside_the_error() -> None:
+    error = errors.ValidationError("m", param="messages")
+    assert (
+        json.loads(bytes(error_response(error, "/v1/chat/completions").body))["error"]["param"] == "messages"
+    )
+    other = json.loads(bytes(error_response(errors.DeadlineError("m"), "/v1/models").body))
+    assert other["error"]["param"] is None
+    assert "param" not in json.loads(bytes(error_response(error, "/generate").body))["error"]

@@ -1,16 +1,19 @@
 """Domain events become TGI's frames, bodies and headers."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
-from service.api.mapping import finish_headers, start_headers, to_answer_body, to_frames
+import msgspec
+
+from service.api.rendering import finish_headers, start_headers, to_answer, to_frames
 from service.api.wire import GenerateBody
-from service.domain import Answer, Finish, Start, Timings, Token
+from service.domain import Answer, Finish, PromptToken, Start, Timings, Token
 
 TOKENS = [
-    Token(id=1, text="a", logprob=None, special=False),
-    Token(id=2, text="", logprob=-0.5, special=False),
-    Token(id=3, text="<end>", logprob=None, special=True),
+    Token(id=1, text="a", piece="a", logprob=None, special=False),
+    Token(id=2, text="", piece="", logprob=-0.5, special=False),
+    Token(id=3, text="<end>", piece="<end>", logprob=None, special=True),
 ]
 FINISH = Finish(
     reason="eos_token",
@@ -50,7 +53,7 @@ def test_a_batch_in_the_middle_of_a_stream_has_no_answer() -> None:
 
 
 def test_a_line_end_in_a_token_does_not_break_its_frame() -> None:
-    token = Token(id=1, text="a\r\n\n\u2028b", logprob=None, special=False)
+    token = Token(id=1, text="a\r\n\n\u2028b", piece="a\r\n\n\u2028b", logprob=None, special=False)
     assert read(to_frames([token], 1, ""))[0]["token"]["text"] == "a\r\n\n\u2028b"
 
 
@@ -58,26 +61,30 @@ def body(**parameters: Any) -> GenerateBody:
     return GenerateBody.model_validate({"inputs": "prompt ", "parameters": parameters})
 
 
+def rendered(*answers: Answer, **parameters: Any) -> Any:
+    return msgspec.to_builtins(to_answer(answers, body(**parameters)))
+
+
 def test_the_full_text_is_the_prompt_before_the_answer() -> None:
     assert read(to_frames([*TOKENS, FINISH], 1, "prompt "))[-1]["generated_text"] == "prompt a"
     answer = Answer(tokens=TOKENS, finish=FINISH)
-    assert to_answer_body(answer, body(return_full_text=True))["generated_text"] == "prompt a"
-    assert to_answer_body(answer, body())["generated_text"] == "a"
+    assert rendered(answer, return_full_text=True)["generated_text"] == "prompt a"
+    assert rendered(answer)["generated_text"] == "a"
 
 
 def test_details_are_always_there_and_tokens_when_asked_for() -> None:
     answer = Answer(tokens=TOKENS, finish=FINISH)
     always = {"finish_reason": "eos_token", "generated_tokens": 3, "seed": None}
-    assert to_answer_body(answer, body())["details"] == to_answer_body(answer, body(details=False))["details"]
-    assert to_answer_body(answer, body())["details"] == always
-    asked = to_answer_body(answer, body(details=True))["details"]
+    assert rendered(answer)["details"] == rendered(answer, details=False)["details"]
+    assert rendered(answer)["details"] == always
+    asked = rendered(answer, details=True)["details"]
     assert asked.keys() == always.keys() | {"prefill", "tokens"}
     assert asked["prefill"] == []
     assert len(asked["tokens"]) == 3
 
 
 def test_times_are_whole_milliseconds() -> None:
-    assert finish_headers(FINISH, "CPU") == {
+    assert finish_headers([Answer(tokens=TOKENS, finish=FINISH)], "CPU") == {
         "x-compute-type": "cpu",
         "x-prompt-tokens": "7",
         "x-generated-tokens": "3",
@@ -91,3 +98,33 @@ def test_times_are_whole_milliseconds() -> None:
 def test_a_stream_tells_what_is_known_at_its_start() -> None:
     headers = start_headers(Start(prompt_tokens=7, seed=3, queue_s=0.0124), "GPU")
     assert headers == {"x-compute-type": "gpu", "x-prompt-tokens": "7", "x-queue-time": "12"}
+
+
+def scored(text: str, *logprobs: float) -> Answer:
+    tokens = [Token(id=1, text="a", piece="a", logprob=logprob, special=False) for logprob in logprobs]
+    finish = replace(FINISH, generated_text=text, generated_tokens=len(tokens))
+    return Answer(tokens=tokens, finish=finish, prefill=(PromptToken(id=5, text="p", logprob=None),))
+
+
+def test_the_best_answer_has_the_highest_mean_logprob_and_the_others_stand_by() -> None:
+    answers = [scored("low", -1.0, -1.0), scored("best", -0.5, -0.5, -0.5), scored("lowest", -3.0)]
+    rendered_answer = rendered(*answers, details=True)
+    assert rendered_answer["generated_text"] == "best"
+    others = rendered_answer["details"]["best_of_sequences"]
+    assert [other["generated_text"] for other in others] == ["low", "lowest"]
+    assert [len(other["tokens"]) for other in others] == [2, 1]
+    assert rendered_answer["details"]["prefill"] == [{"id": 5, "text": "p", "logprob": None}]
+    assert "best_of_sequences" not in rendered(*answers)["details"]
+
+
+def test_headers_of_several_answers_count_all_of_their_tokens() -> None:
+    headers = finish_headers([scored("a", -1.0), scored("b", -1.0, -2.0)], "CPU")
+    assert headers["x-generated-tokens"] == "3"
+    assert headers["x-prompt-tokens"] == "7"
+
+
+def test_the_top_token_is_the_chosen_one() -> None:
+    details = rendered(scored("a", -0.5), details=True, top_n_tokens=1)["details"]
+    assert details["top_tokens"] == [details["tokens"]]
+    events = read(to_frames([TOKENS[1]], 1, "", has_top_tokens=True))
+    assert events[0]["top_tokens"] == [events[0]["token"]]

@@ -5,8 +5,9 @@ from typing import Any
 import pydantic
 import pytest
 
-from service.api.mapping import describe_invalid, to_raw, warnings_of
-from service.api.wire import GenerateBody, Parameters, StreamableBody
+from service.api.invalid import describe_invalid
+from service.api.mapping import to_raw, warnings_of
+from service.api.wire import GenerateBody, Parameters
 from service.domain import Grammar
 from service.errors import ValidationError
 
@@ -41,7 +42,7 @@ def complaint(**parameters: Any) -> str:
         ("watermark", [True, False], [0, "yes"]),
         ("decoder_input_details", [True, False], [0, "yes"]),
         ("truncate", [1, 2**31 - 1], [0, -1, "1"]),
-        ("best_of", [1], [0, "1"]),
+        ("best_of", [1, 16], [0, 17, "1"]),
         ("top_n_tokens", [0, 1], [-1, "1"]),
         ("typical_p", [0.95, 1], [0, 1.1, "1"]),
         ("adapter_id", ["x"], [1]),
@@ -72,9 +73,8 @@ def test_every_parameter_is_covered_above() -> None:
 
 def test_unknown_fields_are_named() -> None:
     assert complaint(max_tokens=5) == "`parameters.max_tokens` is not a known parameter"
-    for model in (GenerateBody, StreamableBody):
-        with pytest.raises(pydantic.ValidationError, match="inputz"):
-            model.model_validate({"inputs": "a", "inputz": 1})
+    with pytest.raises(pydantic.ValidationError, match="inputz"):
+        GenerateBody.model_validate({"inputs": "a", "inputz": 1})
 
 
 def test_a_complaint_never_repeats_a_text() -> None:
@@ -88,15 +88,26 @@ def test_a_complaint_never_repeats_a_text() -> None:
         ({"watermark": True}, "watermark"),
         ({"top_n_tokens": 2}, "top_n_tokens"),
         ({"adapter_id": "x"}, "adapter_id"),
+        ({"top_n_tokens": 1, "do_sample": True}, "top_n_tokens"),
         ({"best_of": 2}, "best_of"),
-        ({"decoder_input_details": True}, "decoder_input_details"),
+        ({"best_of": 2, "temperature": 0}, "best_of"),
+        ({"best_of": 2, "seed": 3}, "seed"),
     ],
 )
 def test_what_the_engine_cannot_do_is_refused_by_name(parameters: dict[str, Any], named: str) -> None:
     body = GenerateBody.model_validate({"inputs": "a", "parameters": parameters})
     with pytest.raises(ValidationError, match=named) as refusal:
-        to_raw(body)
+        to_raw(body, is_stream=False)
     assert refusal.value.param == named
+
+
+@pytest.mark.parametrize("parameters", [{"best_of": 2, "do_sample": True}, {"decoder_input_details": True}])
+def test_what_tgi_has_no_stream_for_is_refused_in_one(parameters: dict[str, Any]) -> None:
+    body = GenerateBody.model_validate({"inputs": "a", "parameters": {**parameters, "details": True}})
+    with pytest.raises(ValidationError, match="streaming") as refusal:
+        to_raw(body, is_stream=True)
+    assert refusal.value.param in parameters
+    assert to_raw(body, is_stream=False).prompt_logprobs is ("decoder_input_details" in parameters)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +122,7 @@ def test_what_the_engine_cannot_do_is_refused_by_name(parameters: dict[str, Any]
 )
 def test_a_clients_harmless_defaults_pass(parameters: dict[str, Any] | None, is_warned: bool) -> None:
     body = GenerateBody.model_validate({"inputs": "a", "parameters": parameters})
-    assert to_raw(body).text == "a"
+    assert to_raw(body, is_stream=True).prompt == "a"
     assert ("typical_p" in warnings_of(body).get("warning", "")) is is_warned
 
 
@@ -136,7 +147,7 @@ def test_a_clients_harmless_defaults_pass(parameters: dict[str, Any] | None, is_
 )
 def test_every_form_of_a_grammar_arrives(given: dict[str, Any], domain: Grammar) -> None:
     body = GenerateBody.model_validate({"inputs": "a", "parameters": {"grammar": given}})
-    assert to_raw(body).grammar == domain
+    assert to_raw(body, is_stream=True).grammar == domain
 
 
 def test_what_is_given_arrives_and_what_is_not_stays_unset() -> None:
@@ -154,9 +165,11 @@ def test_what_is_given_arrives_and_what_is_not_stays_unset() -> None:
         "seed": 7,
         "truncate": 3,
     }
-    raw = to_raw(GenerateBody.model_validate({"inputs": "text", "parameters": {**given, "stop": ["a", "b"]}}))
+    body = GenerateBody.model_validate({"inputs": "text", "parameters": {**given, "stop": ["a", "b"]}})
+    raw = to_raw(body, is_stream=True)
     assert {name: getattr(raw, name) for name in given} == given
-    assert (raw.text, raw.stop, raw.logprobs) == ("text", ("a", "b"), False)
-    bare = to_raw(GenerateBody.model_validate({"inputs": "text"}))
+    assert (raw.prompt, raw.stop, raw.logprobs) == ("text", ("a", "b"), False)
+    bare = to_raw(GenerateBody.model_validate({"inputs": "text"}), is_stream=True)
     assert {getattr(bare, name) for name in given if name not in ("min_new_tokens", "ignore_eos")} == {None}
-    assert to_raw(GenerateBody.model_validate({"inputs": "a", "parameters": {"details": True}})).logprobs
+    detailed = GenerateBody.model_validate({"inputs": "a", "parameters": {"details": True}})
+    assert to_raw(detailed, is_stream=True).logprobs

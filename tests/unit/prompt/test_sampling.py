@@ -11,7 +11,7 @@ from service.prompt.sampling import choose, resolve
 
 
 def raw(**changes: Any) -> RawRequest:
-    return RawRequest(text="a", **changes)
+    return RawRequest(prompt="a", **changes)
 
 
 def drawn() -> int:

@@ -14,7 +14,7 @@ LIMITS = TokenLimits(max_input=90, max_total=100, default_new=20)
 
 
 def raw(**changes: Any) -> RawRequest:
-    return RawRequest(**{"text": "a", **changes})
+    return RawRequest(**{"prompt": "a", **changes})
 
 
 def checked(prompt_tokens: int, **changes: Any) -> GenerationRequest:
@@ -26,7 +26,7 @@ def checked(prompt_tokens: int, **changes: Any) -> GenerationRequest:
 @pytest.mark.parametrize(
     ("prompt_tokens", "changes", "param", "numbers"),
     [
-        (1, {"text": ""}, "inputs", ()),
+        (1, {"prompt": ""}, "inputs", ()),
         (0, {}, "inputs", ()),
         (91, {}, "inputs", ("90", "91")),
         (1, {"max_new_tokens": 100}, "max_new_tokens", ("100", "1 + 100")),

@@ -44,7 +44,7 @@ def joined(tokens: Sequence[Token]) -> str:
 def test_the_texts_of_the_tokens_join_to_the_whole_without_a_broken_character(text: str) -> None:
     built = answer()
     tokens = list(follow(built, ids_of(text)))
-    assert joined(tokens) == built.text() == text
+    assert joined(tokens) == built.finish() == text
     assert not any("\ufffd" in token.text for token in tokens)
     assert built.token_count == len(tokens) == len(text.encode())
 
@@ -63,37 +63,37 @@ def test_a_character_comes_with_the_token_that_completes_it(text: str) -> None:
 def test_bytes_that_are_no_text_come_out_as_the_tokenizer_has_them(ids: list[int]) -> None:
     built = answer()
     tokens = list(follow(built, ids))
-    assert joined(tokens) == built.text() == BYTES.decode(ids)
+    assert joined(tokens) == built.finish() == BYTES.decode(ids)
 
 
 @given(ids=st.lists(BYTE_IDS | st.just(END_ID), min_size=1, max_size=20))
 def test_special_tokens_in_between_neither_lose_nor_repeat_text(ids: list[int]) -> None:
     built = answer()
     tokens = list(follow(built, ids))
-    assert joined(tokens) == built.text()
+    assert joined(tokens) == built.finish()
     assert [token.text for token in tokens if token.special] == [END] * ids.count(END_ID)
-    assert built.text().count("\ufffd") <= len([token_id for token_id in ids if token_id != END_ID])
+    assert built.finish().count("\ufffd") <= len([token_id for token_id in ids if token_id != END_ID])
 
 
 def test_a_special_token_in_an_unfinished_character_repeats_nothing() -> None:
     first, *rest = ids_of("é")
     built = answer()
     tokens = list(follow(built, [*ids_of("a"), first, END_ID, *ids_of("b"), *rest]))
-    assert joined(tokens) == built.text()
-    assert built.text().count("\ufffd") <= 2
+    assert joined(tokens) == built.finish()
+    assert built.finish().count("\ufffd") <= 2
 
 
 def test_an_answer_that_ends_in_a_character_says_so_with_one_replacement_character() -> None:
     built = answer()
     tokens = list(follow(built, ids_of("a🙂")[:-1]))
-    assert built.text() == "a\ufffd"
+    assert built.finish() == "a\ufffd"
     assert [token.text for token in tokens] == ["a", "", "", "\ufffd"]
 
 
 def test_an_answer_that_ends_with_a_special_token_in_a_character_streams_what_it_answers() -> None:
     built = answer()
     tokens = list(follow(built, [*ids_of("a🙂")[:-1], END_ID]))
-    assert joined(tokens) == built.text()
+    assert joined(tokens) == built.finish()
     assert tokens[-1].special
 
 
@@ -101,7 +101,7 @@ def test_a_special_token_is_shown_and_not_part_of_the_text() -> None:
     built = answer()
     token = list(follow(built, [*ids_of("hi"), END_ID]))[-1]
     assert (token.text, token.special, token.id) == (END, True, END_ID)
-    assert built.text() == "hi"
+    assert built.finish() == "hi"
     assert built.token_count == 3
 
 
@@ -111,14 +111,29 @@ def test_stop_strings_end_the_answer_with_themselves(text: str, stop: list[str])
     tokens = list(follow(built, ids_of(text)))
     ends = [start + len(one) for one in stop if (start := text.find(one)) >= 0]
     assert built.hit_stop == bool(ends)
-    assert joined(tokens) == built.text() == (text[: min(ends)] if ends else text)
+    assert joined(tokens) == built.finish() == (text[: min(ends)] if ends else text)
+
+
+@given(text=TEXTS, stop=st.lists(TEXTS.map(lambda text: text[:3]), min_size=1, max_size=3))
+def test_without_its_stop_string_an_answer_streams_what_it_answers(text: str, stop: list[str]) -> None:
+    built = AnswerText(BYTES, frozenset([END_ID]), PROMPT, stop, keep_stop=False)
+    tokens = list(follow(built, ids_of(text)))
+    assert joined(tokens) == built.finish()
+    assert not any(one in built.finish() for one in stop)
+    assert text.startswith(built.finish())
+
+
+def test_a_piece_is_a_tokens_own_text_whatever_waits_or_is_cut() -> None:
+    built = AnswerText(BYTES, frozenset([END_ID]), PROMPT, ["bc"], keep_stop=False)
+    tokens = list(follow(built, ids_of("abc")))
+    assert [(token.piece, token.text) for token in tokens] == [("a", "a"), ("b", ""), ("c", "")]
 
 
 def test_a_stop_string_within_one_token_cuts_that_token() -> None:
     built = AnswerText(_words("Hello", "▁world", "!"), frozenset(), [0], ["wor"])
     tokens = list(follow(built, [0, 1, 2]))
     assert [token.text for token in tokens] == ["Hello", " wor"]
-    assert built.text() == "Hello wor"
+    assert built.finish() == "Hello wor"
 
 
 def test_a_first_tokens_leading_space_survives_a_decoder_that_strips_it() -> None:

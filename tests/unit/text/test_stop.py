@@ -13,22 +13,22 @@ TEXTS = st.text("abé", max_size=40)
 STOPS = st.lists(st.text("abé", min_size=1, max_size=5), max_size=4)
 
 
-def cut(pieces: list[str], stop: list[str]) -> tuple[str, bool]:
-    """The text up to the first stop string's end, and whether one was found."""
-    matcher, text = StopMatcher(stop), ""
+def cut(pieces: list[str], stop: list[str], *, keep: bool = True) -> tuple[str, bool]:
+    """What is released of a text, and whether a stop string was found."""
+    matcher, text = StopMatcher(stop, keep=keep), ""
     for piece in pieces:
-        end = matcher.end_in(piece)
-        if end is not None:
-            assert 0 < end <= len(piece)
-            return text + piece[:end], True
-        text += piece
-    return text, False
+        text += matcher.add(piece)
+        if matcher.has_hit:
+            return text, True
+        assert not keep or text.endswith(piece)
+    return text + matcher.flush(), False
 
 
-def expected_cut(text: str, stop: list[str]) -> tuple[str, bool]:
+def expected_cut(text: str, stop: list[str], *, keep: bool = True) -> tuple[str, bool]:
     for end in range(1, len(text) + 1):
-        if any(text[:end].endswith(one) for one in stop):
-            return text[:end], True
+        found = [len(one) for one in stop if text[:end].endswith(one)]
+        if found:
+            return text[: end if keep else end - max(found)], True
     return text, False
 
 
@@ -38,12 +38,20 @@ def test_every_split_of_a_text_is_cut_where_the_whole_text_is(
 ) -> None:
     borders = [0, *sorted(min(place, len(text)) for place in places), len(text)]
     pieces = [text[start:end] for start, end in pairwise(borders)]
-    assert cut(pieces, stop) == cut([text], stop) == expected_cut(text, stop)
+    for keep in (True, False):
+        assert cut(pieces, stop, keep=keep) == cut([text], stop, keep=keep)
+        assert cut(pieces, stop, keep=keep) == expected_cut(text, stop, keep=keep)
 
 
 @given(text=TEXTS, stop=STOPS)
-def test_one_character_at_a_time_is_cut_where_the_whole_text_is(text: str, stop: list[str]) -> None:
-    assert cut(list(text), stop) == expected_cut(text, stop)
+def test_nothing_waits_that_can_be_no_stop_string(text: str, stop: list[str]) -> None:
+    matcher, released = StopMatcher(stop, keep=False), ""
+    for end in range(1, len(text) + 1):
+        released += matcher.add(text[end - 1])
+        if matcher.has_hit:
+            return
+        waiting = text[len(released) : end]
+        assert not waiting or any(one.startswith(waiting) for one in stop)
 
 
 @pytest.mark.parametrize(
