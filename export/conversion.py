@@ -9,6 +9,7 @@ from export.publish import Workspace, workspace
 from export.request import Converted, Request
 from export.resources import Need, check_resources, gguf_need
 from export.sources import FolderSource, GgufSource, HubSource, PackageSource, Source
+from export.tool_format import tool_format
 from export.versions import tool_versions
 from service.manifest import Source as SourceRecord
 from service.manifest import write_manifest
@@ -29,7 +30,7 @@ def convert(source: Source, request: Request, steps: Steps) -> None:
             converted = _convert_gguf(source, request, work, steps)
         _try_out(work.model, request.device, steps)
         versions = tool_versions(with_torch=isinstance(source, HubSource | FolderSource))
-        write_manifest(work.model, converted.manifest(request, versions))
+        write_manifest(work.model, converted.manifest(request, versions, tool_format(work.model)))
         work.publish()
 
 

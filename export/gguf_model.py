@@ -30,7 +30,7 @@ def convert_gguf(gguf: GgufFile, request: Request, folder: Path, scratch: Path, 
     for file in read.glob("openvino_*tokenizer.*"):
         shutil.move(file, folder / file.name)
     tokenizer.save(str(folder / TOKENIZER_FILE))
-    _write_side_files(gguf, folder)
+    write_side_files(gguf, folder)
     with steps.step("Checking the tokenizer"):
         _check_tokenizer(folder)
     return group_size
@@ -70,7 +70,8 @@ def _write_weights(read: Path, request: Request, folder: Path, steps: Steps) -> 
     return group_size
 
 
-def _write_side_files(gguf: GgufFile, folder: Path) -> None:
+def write_side_files(gguf: GgufFile, folder: Path) -> None:
+    """Write what the file says of the model: its configs with the special tokens, and its chat templates."""
     ids = {
         f"{role}_token_id": gguf.fields.get(f"tokenizer.ggml.{key}_token_id") for role, key in ROLES.items()
     }
@@ -83,9 +84,20 @@ def _write_side_files(gguf: GgufFile, folder: Path) -> None:
         "vocab_size": len(gguf.require("tokenizer.ggml.tokens")),
     }
     _write_json(folder / "config.json", config | known)
-    template = gguf.fields.get("tokenizer.chat_template")
-    if template:
-        (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
+    _write_chat_templates(gguf, folder)
+
+
+def _write_chat_templates(gguf: GgufFile, folder: Path) -> None:
+    """Write the file's templates where transformers puts them: one for plain chat, others with a name."""
+    key = "tokenizer.chat_template"
+    if gguf.fields.get(key):
+        (folder / "chat_template.jinja").write_text(gguf.fields[key], encoding="utf-8")
+    named = folder / "additional_chat_templates"
+    for name in gguf.fields.get("tokenizer.chat_templates", []):
+        template = gguf.fields.get(f"{key}.{name}")
+        if template and name.isidentifier():  # it becomes a file's name
+            named.mkdir(exist_ok=True)
+            (named / f"{name}.jinja").write_text(template, encoding="utf-8")
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -45,7 +45,7 @@ def convert_huggingface(
     with steps.step("Exporting through optimum-intel"):
         _export(folder, exported)
     group_size = _compress(exported, request, work.model, steps)
-    _move_side_files(exported, work.model, source.identity)
+    move_side_files(exported, work.model, source.identity)
     with steps.step("Checking the tokenizer"):
         _check_tokenizer(work.model, steps)
     return _describe(work.model, record, group_size)
@@ -112,10 +112,11 @@ def _compress(exported: Path, request: Request, folder: Path, steps: Steps) -> i
     return group_size
 
 
-def _move_side_files(exported: Path, folder: Path, model: str) -> None:
-    """Move all but the 16-bit weights."""
+def move_side_files(exported: Path, folder: Path, model: str) -> None:
+    """Move all but the 16-bit weights: tokenizers, configs, chat templates."""
     for file in exported.iterdir():
-        if file.is_file() and file.stem != Path(MODEL_FILE).stem:
+        is_weights = file.stem == Path(MODEL_FILE).stem
+        if (file.is_file() and not is_weights) or file.name == "additional_chat_templates":
             shutil.move(file, folder / file.name)
     for name in (TOKENIZER_FILE, "openvino_tokenizer.xml", "openvino_detokenizer.xml"):
         if not (folder / name).is_file():

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from service.manifest import Manifest, Task, WeightFormat
+from service.manifest import Manifest, Task, ToolFormat, WeightFormat
 from service.manifest import Source as SourceRecord
 
 Device = Literal["CPU", "GPU"]
@@ -32,7 +32,9 @@ class Converted:
     context_length: int
     eos_token_ids: tuple[int, ...]
 
-    def manifest(self, request: Request, tool_versions: dict[str, str]) -> Manifest:
+    def manifest(
+        self, request: Request, tool_versions: dict[str, str], tool_format: ToolFormat | None
+    ) -> Manifest:
         """Join what was asked with what was found."""
         from datetime import UTC, datetime
 
@@ -46,6 +48,7 @@ class Converted:
             device=request.device,
             context_length=self.context_length,
             eos_token_ids=list(self.eos_token_ids),
+            tool_format=tool_format,
             tool_versions=tool_versions,
             created_at=datetime.now(UTC),
         )

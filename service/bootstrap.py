@@ -3,7 +3,9 @@
 import secrets
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from service.admission import Admission
 from service.api.state import Service
@@ -19,9 +21,15 @@ from service.errors import ConfigError
 from service.generation import TextModel
 from service.manifest import FILE_NAME, Manifest, read_manifest
 from service.memory import memory_limit_bytes
+from service.observer import ObserverFactory, Observers
 from service.prompt.chat import ChatTemplate
 from service.settings import AuthSettings, ModelSettings, Settings
+from service.telemetry.live import ModelState
+from service.telemetry.metrics import Metrics
 from service.text.tokenizer import ModelTokenizer
+
+if TYPE_CHECKING:
+    from service.telemetry.tracing import Tracing
 
 MODELS_FOLDER = Path("models")
 _GIB = 2**30
@@ -43,16 +51,23 @@ def build_service(settings: Settings, *, extra_token: str | None) -> Service:
         ConfigError: two models of one name.
         ModelFolderError: a model's folder is not whole.
     """
+    release = version("tiber-serve")
+    metrics = Metrics(version=release)
+    tracing = _build_tracing(settings, release)
     models: dict[str, TextModel] = {}
     for model_settings in settings.models or discover_models(MODELS_FOLDER):
-        model = _build_model(model_settings)
+        model = _build_model(model_settings, metrics, tracing)
         if model.name in models:
             raise ConfigError(f"two models are named {model.name!r}: give one of them another `name`")
         models[model.name] = model
     return Service(
         models=models,
-        guard=_build_guard(settings.auth, extra_token),
+        guard=_build_guard(settings.auth, extra_token, metrics),
         max_body_bytes=settings.max_body_bytes,
+        metrics=metrics,
+        serves_metrics=settings.metrics,
+        guards_metrics=settings.metrics_auth,
+        tracing=tracing,
     )
 
 
@@ -79,7 +94,7 @@ def build_token_store(auth: AuthSettings, extra_token: str | None = None) -> Tok
     return TokenStore(auth.tokens_file, environment_token=extra_token)
 
 
-def _build_guard(auth: AuthSettings, extra_token: str | None) -> AuthGuard:
+def _build_guard(auth: AuthSettings, extra_token: str | None, metrics: Metrics) -> AuthGuard:
     policy = BanPolicy(max_failures=auth.max_failures, ban_s=auth.ban_s, reset_s=auth.reset_s)
     return AuthGuard(
         tokens=build_token_store(auth, extra_token),
@@ -87,30 +102,72 @@ def _build_guard(auth: AuthSettings, extra_token: str | None) -> AuthGuard:
         policy=policy,
         trusted_proxies=auth.trusted_proxies,
         clock=time.monotonic,
+        observer=metrics.authentication,
     )
 
 
-def _build_model(settings: ModelSettings) -> TextModel:
+def _build_tracing(settings: Settings, release: str) -> "Tracing | None":
+    if settings.otel_endpoint is None:
+        return None
+    try:
+        # Imported late: the extra it needs may not be installed.
+        from service.telemetry.tracing import Tracing
+    except ImportError as error:
+        raise ConfigError(
+            "otel_endpoint is set, but OpenTelemetry is not installed: pip install 'tiber-serve[otel]'"
+        ) from error
+    return Tracing(str(settings.otel_endpoint), version=release)
+
+
+def _build_model(settings: ModelSettings, metrics: Metrics, tracing: "Tracing | None") -> TextModel:
     manifest = read_manifest(settings.path)
     device = settings.device or manifest.device
+    name = settings.name or manifest.name
+    engine = EngineProcess(
+        engine_config(settings, device), python=str(settings.python) if settings.python else None
+    )
+    admission = Admission(
+        max_requests=settings.max_concurrent_requests, max_running=settings.max_running_requests
+    )
     return TextModel(
-        name=settings.name or manifest.name,
+        name=name,
         device=device,
         engine_name=settings.backend,
         manifest=manifest,
         tokenizer=ModelTokenizer.load(settings.path),
-        engine=EngineProcess(
-            engine_config(settings, device), python=str(settings.python) if settings.python else None
-        ),
-        admission=Admission(
-            max_requests=settings.max_concurrent_requests, max_running=settings.max_running_requests
-        ),
+        engine=engine,
+        admission=admission,
+        observe=_observe(name, engine, admission, metrics, tracing),
         limits=_token_limits(settings, manifest),
         timeout_s=settings.request_timeout_s,
         grammars=_build_grammar_checker(settings, device),
         template=ChatTemplate.load(settings.path),
         draw_seed=lambda: secrets.randbits(_SEED_BITS),
     )
+
+
+def _observe(
+    name: str,
+    engine: EngineProcess,
+    admission: Admission,
+    metrics: Metrics,
+    tracing: "Tracing | None",
+) -> ObserverFactory:
+    def state() -> ModelState:
+        status = engine.status()
+        return ModelState(
+            is_ready=status.state == "ready",
+            restarts=status.restarts,
+            running=status.open_requests,
+            waiting=max(0, admission.inside - status.open_requests),
+            cache_ratio=status.cache_ratio,
+        )
+
+    record = metrics.watch_model(name, state)
+    if tracing is None:
+        return record
+    trace = tracing.watch_model(name)
+    return lambda: Observers((record(), trace()))
 
 
 def _build_grammar_checker(settings: ModelSettings, device: str) -> GrammarChecker:
@@ -129,7 +186,12 @@ def _build_grammar_checker(settings: ModelSettings, device: str) -> GrammarCheck
 def _token_limits(settings: ModelSettings, manifest: Manifest) -> TokenLimits:
     max_total = min(settings.max_total_tokens or manifest.context_length, manifest.context_length)
     max_input = min(settings.max_input_tokens or max_total - 1, max_total - 1)
-    return TokenLimits(max_input=max_input, max_total=max_total, default_new=settings.default_max_new_tokens)
+    return TokenLimits(
+        max_input=max_input,
+        max_total=max_total,
+        default_new=settings.default_max_new_tokens,
+        default_chat=settings.default_max_chat_tokens,
+    )
 
 
 def engine_config(settings: ModelSettings, device: str) -> EngineConfig:

@@ -15,7 +15,7 @@ _SEEDS = 2**63
 
 
 def alternatives(raw: RawRequest, count: int) -> list[RawRequest]:
-    """The same request `count` times; a given seed counts up, so that the answers differ and can be repeated."""
+    """The same request `count` times; a given seed counts up, so that the answers differ."""
     if raw.seed is None:
         return [raw] * count
     return [replace(raw, seed=(raw.seed + offset) % _SEEDS) for offset in range(count)]

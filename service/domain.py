@@ -1,7 +1,8 @@
 """The values that travel between the parts of the service: requests, sampling, events, timings."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 FinishReason = Literal["length", "eos_token", "stop_sequence"]
 
@@ -142,16 +143,40 @@ class FieldNames:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChatPrompt:
+    """A conversation, in the form of OpenAI's messages and tools, that the model's template makes a text of.
+
+    `opening` is what the model's answer begins with: it is put after the text. `template_arguments` are
+    variables of the template's own.
+    """
+
+    messages: Sequence[Mapping[str, Any]]
+    tools: Sequence[Mapping[str, Any]] | None = None
+    continue_final_message: bool = False
+    add_generation_prompt: bool = True
+    template_arguments: Mapping[str, Any] = field(default_factory=dict)
+    opening: str = ""
+
+    def characters(self) -> int:
+        """How many characters the messages' contents have: the prompt has no fewer."""
+        contents = [message.get("content") or "" for message in self.messages]
+        return sum(
+            len(content) if isinstance(content, str) else sum(len(part.get("text", "")) for part in content)
+            for content in contents
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawRequest:
     """A request as a client sent it: types and ranges of single fields are right, the whole is unchecked.
 
-    None means not given. `prompt` is a text, or token ids. `default_new_tokens` takes the place of the
+    None means not given. `prompt` is a text, token ids, or a conversation. `default_new_tokens` takes the place of the
     model's own default for `max_new_tokens`. `truncate` keeps that many last tokens of the prompt.
     `keep_stop`: whether the stop string that ended the answer stays in its text. `add_special_tokens`:
-    whether the tokenizer adds its own to the text, such as the one that begins every text.
+    whether the tokenizer adds its own to the text, such as the one that begins every text; a conversation's template has its own.
     """
 
-    prompt: str | tuple[int, ...]
+    prompt: str | tuple[int, ...] | ChatPrompt
     max_new_tokens: int | None = None
     default_new_tokens: int | None = None
     min_new_tokens: int = 0
@@ -176,8 +201,12 @@ class RawRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLimits:
-    """How many tokens one request may have; `default_new` is for clients that don't say how many new ones."""
+    """How many tokens one request may have.
+
+    `default_new` is for clients that don't say how many new ones; `default_chat` for those of chats.
+    """
 
     max_input: int
     max_total: int
     default_new: int
+    default_chat: int

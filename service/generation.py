@@ -8,6 +8,7 @@ from contextlib import aclosing
 from service.admission import Admission
 from service.domain import (
     Answer,
+    ChatPrompt,
     Finish,
     FinishReason,
     GenerationEvent,
@@ -21,10 +22,17 @@ from service.domain import (
 )
 from service.engine.grammar import GrammarChecker
 from service.engine.protocol import Done, Engine, EngineEvent, PromptScored, Started, TokenDelta
-from service.errors import DeadlineError
-from service.manifest import Manifest
+from service.errors import DeadlineError, ValidationError
+from service.manifest import Manifest, ToolFormat
+from service.observer import ObserverFactory, RequestObserver
 from service.prompt.chat import ChatTemplate
-from service.prompt.validation import check_ids, check_parameters, cut_to_characters, validate
+from service.prompt.validation import (
+    check_characters,
+    check_ids,
+    check_parameters,
+    cut_to_characters,
+    validate,
+)
 from service.text.answer import AnswerText
 from service.text.tokenizer import ModelTokenizer
 
@@ -49,6 +57,7 @@ class TextModel:
         draw_seed: Callable[[], int],
         grammars: GrammarChecker,
         template: ChatTemplate | None,
+        observe: ObserverFactory,
     ) -> None:
         self.name = name
         self.device = device
@@ -61,7 +70,13 @@ class TextModel:
         self.tokenizer = tokenizer
         self.template = template
         self._draw_seed = draw_seed
+        self._observe = observe
         self._grammars = grammars
+
+    @property
+    def tool_format(self) -> ToolFormat:
+        """How this model writes tool calls; without a template nobody shows it tools."""
+        return self.template.tool_format if self.template else "hermes"
 
     async def start(self) -> None:
         """Begin to load the model."""
@@ -81,10 +96,26 @@ class TextModel:
             ValidationError, OverloadedError, UnavailableError, DeadlineError, EngineError: each before the
             first batch where the cause is known by then, else in place of the next one.
         """
+        observer = self._observe()
+        outcome: Finish | Exception | None = None
+        try:
+            async with aclosing(self._until_deadline(raw, observer)) as batches:
+                async for batch in batches:
+                    observer.received(batch)
+                    if isinstance(batch[-1], Finish):
+                        outcome = batch[-1]
+                    yield batch
+        except Exception as error:
+            outcome = error
+            raise
+        finally:
+            observer.ended(outcome)
+
+    async def _until_deadline(self, raw: RawRequest, observer: RequestObserver) -> GenerationEvents:
         accepted_s = time.monotonic()
         deadline = asyncio.get_running_loop().time() + self.timeout_s
         check_parameters(raw, self.limits)
-        async with aclosing(self._run(raw, accepted_s)) as batches:
+        async with aclosing(self._run(raw, observer, accepted_s)) as batches:
             while True:
                 try:
                     # Never around a yield: the task that reads on may be another one.
@@ -103,12 +134,14 @@ class TextModel:
         async with aclosing(self.stream(raw)) as batches:
             return fold([event async for batch in batches for event in batch])
 
-    async def _run(self, raw: RawRequest, accepted_s: float) -> GenerationEvents:
+    async def _run(self, raw: RawRequest, observer: RequestObserver, accepted_s: float) -> GenerationEvents:
         async with self.admission.slot():
+            admitted_s = time.monotonic()
             prompt_ids = await self._prompt_ids(raw)
             if raw.grammar is not None:
                 await self._grammars.check(raw.grammar)
             request = validate(raw, prompt_ids, self.limits, self._draw_seed)
+            observer.validated(request, took_s=time.monotonic() - admitted_s)
             progress = _Progress(request, self.tokenizer, accepted_s)
             async with aclosing(self.engine.stream(request)) as batches:
                 async for batch in batches:
@@ -119,11 +152,31 @@ class TextModel:
                         return
 
     async def _prompt_ids(self, raw: RawRequest) -> list[int]:
-        if not isinstance(raw.prompt, str):
+        if isinstance(raw.prompt, tuple):
             check_ids(raw.prompt, self.tokenizer.ids, raw.names.prompt)
             return list(raw.prompt)
-        text = cut_to_characters(raw, raw.prompt, self.limits, self.tokenizer.most_characters)
-        return await self.tokenizer.encode(text, add_special_tokens=raw.add_special_tokens)
+        text, add_special_tokens = raw.prompt, raw.add_special_tokens
+        if isinstance(text, ChatPrompt):
+            check_characters(raw, text.characters(), self.limits, self.tokenizer.most_characters)
+            # A template's time can grow with the square of a long conversation: off the event loop.
+            text, add_special_tokens = await asyncio.to_thread(self._render, text), False
+        text = cut_to_characters(raw, text, self.limits, self.tokenizer.most_characters)
+        return await self.tokenizer.encode(text, add_special_tokens=add_special_tokens)
+
+    def _render(self, prompt: ChatPrompt) -> str:
+        if self.template is None:
+            raise ValidationError(
+                f"the model {self.name} has no chat template: send a prompt to /v1/completions",
+                param="messages",
+            )
+        text = self.template.render(
+            prompt.messages,
+            tools=prompt.tools,
+            continue_final_message=prompt.continue_final_message,
+            add_generation_prompt=prompt.add_generation_prompt,
+            template_arguments=prompt.template_arguments,
+        )
+        return text + prompt.opening
 
 
 def fold(events: Sequence[GenerationEvent]) -> Answer:

@@ -14,6 +14,7 @@ TOKENIZER_FILE = "tokenizer.json"
 
 Task = Literal["text-generation", "image-text-to-text"]
 WeightFormat = Literal["int8", "int4", "fp16"]
+ToolFormat = Literal["hermes", "llama3", "mistral"]
 
 
 class _Model(pydantic.BaseModel):
@@ -38,7 +39,11 @@ class ImageLimits(_Model):
 
 
 class Manifest(_Model):
-    """What a model folder holds. `group_size` is None where weights are scaled per channel."""
+    """What a model folder holds.
+
+    `group_size` is None where weights are scaled per channel. `tool_format` is how the model writes
+    tool calls, after its chat template; None where that knows no tools, or has a way of its own.
+    """
 
     schema_version: Literal[1] = 1
     name: str
@@ -51,6 +56,7 @@ class Manifest(_Model):
     context_length: int = pydantic.Field(gt=0, description="tokens, prompt and answer together")
     eos_token_ids: list[int] = pydantic.Field(min_length=1)
     image_limits: ImageLimits | None = None
+    tool_format: ToolFormat | None = None
     tool_versions: dict[str, str]
     created_at: datetime
 

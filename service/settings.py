@@ -71,6 +71,9 @@ class ModelSettings(_Section):
     default_max_new_tokens: int = Field(
         100, gt=0, description="Tokens generated when the client says nothing."
     )
+    default_max_chat_tokens: int = Field(
+        1024, gt=0, description="The same for chats, whose answers end by themselves."
+    )
     max_input_tokens: int | None = Field(
         None, gt=0, description="Longest prompt in tokens; one less than the total if unset."
     )
@@ -100,6 +103,12 @@ class Settings(BaseSettings):
     )
     drain_timeout_s: float = Field(
         30.0, ge=0, description="Seconds open requests get to finish after SIGTERM."
+    )
+    metrics: bool = Field(True, description="Serve Prometheus metrics at /metrics.")
+    metrics_auth: bool = Field(False, description="Whether /metrics asks for a token, as the API does.")
+    otel_endpoint: pydantic.HttpUrl | None = Field(
+        None,
+        description="OpenTelemetry collector that gets traces, such as http://localhost:4318; none if unset.",
     )
     auth: AuthSettings = Field(AuthSettings(), description="Tokens and bans.")
     models: tuple[ModelSettings, ...] = Field((), description="The models to serve, the default one first.")

@@ -1,28 +1,40 @@
 """Puts the HTTP application together."""
 
+import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 
+import msgspec
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from service.api.disconnect import ClientGoneError
 from service.api.generate import generate_router
 from service.api.invalid import describe_invalid, param_of
+from service.api.invocations import invocations_router
+from service.api.metrics import metrics_router
 from service.api.middleware import Authentication, BodyLimit, RequestContext
 from service.api.model_path import ModelPath
+from service.api.openai.chat import chat_router
+from service.api.openai.completions import completions_router
+from service.api.openai.models import models_router
+from service.api.openapi import OPENAPI_PATH, document
 from service.api.operations import operations_router
 from service.api.playground import playground_router
 from service.api.responses import error_response, status_response
 from service.api.state import Service
 from service.api.tokens import tokens_router
+from service.api.trace_context import TraceContext
 from service.errors import TiberError
 
 # What xpu_tgi has below a model's name.
 _BELOW_MODEL = re.compile(r"/(.+?)(?:/gpu\d+)?/(?:generate|generate_stream|info|health)")
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 # Nginx's word for a client that left; nobody reads it but the log.
 _CLIENT_GONE_STATUS = 499
 
@@ -34,11 +46,17 @@ def create_app(service: Service) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None, None]:
         for model in service.models.values():
             await model.start()
+        loop_watch = asyncio.create_task(service.metrics.event_loop.run())
         try:
             yield
         finally:
+            loop_watch.cancel()
+            await asyncio.gather(loop_watch, return_exceptions=True)
             for model in service.models.values():
                 await model.stop()
+            if service.tracing is not None:
+                # It may wait for the collector.
+                await asyncio.to_thread(service.tracing.stop)
 
     app = FastAPI(
         title="tiber-serve",
@@ -50,15 +68,37 @@ def create_app(service: Service) -> FastAPI:
     )
     app.include_router(generate_router(service))
     app.include_router(tokens_router(service))
+    app.include_router(chat_router(service))
+    app.include_router(completions_router(service))
+    app.include_router(models_router(service))
+    app.include_router(invocations_router(service))
     app.include_router(operations_router(service))
+    if service.serves_metrics:
+        app.include_router(metrics_router(service.metrics.text))
     app.include_router(playground_router())
+    app.get(OPENAPI_PATH)(_openapi_endpoint(app))
     # The last one added is the first one a request meets.
     app.add_middleware(BodyLimit, max_bytes=service.max_body_bytes)
-    app.add_middleware(Authentication, check=service.guard.check)
-    app.add_middleware(RequestContext)
+    app.add_middleware(Authentication, check=service.guard.check, guards_metrics=service.guards_metrics)
+    app.add_middleware(RequestContext, observer=service.metrics.answers)
     app.add_middleware(ModelPath, models=service.models)
+    if service.tracing is not None:
+        app.add_middleware(TraceContext, tracing=service.tracing)
     _add_error_handlers(app, service)
     return app
+
+
+def _openapi_endpoint(app: FastAPI) -> Callable[[], Response]:
+    @cache
+    def encoded() -> bytes:
+        return msgspec.json.encode(document(app))
+
+    # Not `async`, so in a thread: making the document takes longer than the event loop has.
+    def openapi() -> Response:
+        """This document."""
+        return Response(encoded(), media_type="application/json")
+
+    return openapi
 
 
 def _add_error_handlers(app: FastAPI, service: Service) -> None:
@@ -75,11 +115,23 @@ def _add_error_handlers(app: FastAPI, service: Service) -> None:
     async def frameworks(request: Request, error: HTTPException) -> Response:
         response = status_response(error.status_code, _explain(request, error, service), request.url.path)
         response.headers.update(error.headers or {})
+        if error.status_code == 405:
+            response.headers["allow"] = _allowed_methods(app, request)
         return response
 
     @app.exception_handler(ClientGoneError)
     async def gone(_request: Request, _error: ClientGoneError) -> Response:
         return Response(status_code=_CLIENT_GONE_STATUS)
+
+
+def _allowed_methods(app: FastAPI, request: Request) -> str:
+    """All methods of a path; the framework names those of the first router that has it."""
+    return ", ".join(
+        method
+        for method in _METHODS
+        for scope in ({**request.scope, "method": method},)
+        if any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+    )
 
 
 def _explain(request: Request, error: HTTPException, service: Service) -> str:

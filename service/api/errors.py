@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -56,14 +55,28 @@ def kind_of_status(status: int) -> ErrorKind:
     return ErrorKind(status=status if kind != "validation" else 400, type=kind, tgi_type=kind)
 
 
-def body(kind: ErrorKind, message: str, *, path: str, param: str | None = None) -> dict[str, Any]:
-    """The seed's error object, with TGI's word beside it; OpenAI's `param` where its clients look for it."""
+class ErrorDetail(msgspec.Struct, frozen=True):
+    """What was wrong; `param` names the field, on OpenAI's endpoints only."""
+
+    message: str
+    type: str
+    code: int
+    param: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """The seed's error object, with TGI's word beside it."""
+
+    error: ErrorDetail
+    error_type: str
+
+
+def body(kind: ErrorKind, message: str, *, path: str, param: str | None = None) -> ErrorBody:
+    """The body of an error that a request to `path` meets."""
     if len(message) > _MAX_MESSAGE_CHARACTERS:
         message = message[:_MAX_MESSAGE_CHARACTERS] + "…"
-    error: dict[str, Any] = {"message": message, "type": kind.type, "code": kind.status}
-    if path.startswith(_OPENAI_PREFIX):
-        error["param"] = param
-    return {"error": error, "error_type": kind.tgi_type}
+    where = param if path.startswith(_OPENAI_PREFIX) else msgspec.UNSET
+    return ErrorBody(ErrorDetail(message, kind.type, kind.status, where), kind.tgi_type)
 
 
 def encode_body(kind: ErrorKind, message: str, *, path: str, param: str | None = None) -> bytes:

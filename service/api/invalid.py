@@ -17,7 +17,9 @@ def param_of(errors: Sequence[dict[str, Any]]) -> str | None:
 
 
 def _field(error: dict[str, Any]) -> str:
-    return ".".join(str(part) for part in error["loc"] if part != "body")
+    # A part that begins with / names one of the bodies that an endpoint takes.
+    parts = [str(part) for part in error["loc"] if part != "body"]
+    return ".".join(part for part in parts if not part.startswith("/"))
 
 
 def _describe_one(error: dict[str, Any]) -> str:

@@ -65,7 +65,7 @@ def _refuse_unsupported(parameters: Parameters) -> None:
             raise ValidationError(f"`parameters.{name}` is not supported by this service", param=name)
     if (parameters.top_n_tokens or 0) > 1:
         raise ValidationError(
-            f"`parameters.top_n_tokens` must be at most 1, all the engine gives; got {parameters.top_n_tokens}",
+            f"`parameters.top_n_tokens` must be 0 or 1, what the engine has; got {parameters.top_n_tokens}",
             param="top_n_tokens",
         )
 

@@ -5,13 +5,14 @@ import re
 import secrets
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.errors import INTERNAL
+from service.api.metrics import METRICS_PATH
 from service.api.model_path import SCOPE_KEY
 from service.api.public import is_probe, is_public
 from service.api.responses import error_response, status_response
@@ -25,11 +26,19 @@ _DISCARD_S = 2.0
 Check = Callable[..., Awaitable[Any]]
 
 
+class AnswerObserver(Protocol):
+    """Is told of each answer."""
+
+    def answered(self, *, route: str | None, status: int, is_probe: bool) -> None:
+        """An answer ended; `route` is the matched path template, None when refused before routing."""
+
+
 class RequestContext:
     """Gives each request its id, logs its end, turns an escaped exception into a 500."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, observer: AnswerObserver) -> None:
         self._app = app
+        self._observer = observer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -57,6 +66,9 @@ class RequestContext:
                     scope, receive, send_with_id
                 )
         finally:
+            if status:
+                route = getattr(scope.get("route"), "path", None)
+                self._observer.answered(route=route, status=status, is_probe=is_probe(scope["path"]))
             # Probes come every few seconds for ever: they would drown the rest.
             log = _log.debug if is_probe(scope["path"]) else _log.info
             log(
@@ -77,13 +89,14 @@ def _request_id(given: str | None) -> str:
 class Authentication:
     """Lets only known tokens past, but for the public paths."""
 
-    def __init__(self, app: ASGIApp, *, check: Check) -> None:
+    def __init__(self, app: ASGIApp, *, check: Check, guards_metrics: bool) -> None:
         self._app = app
         self._check = check
+        self._guards_metrics = guards_metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "http" and not is_public(scope["method"], scope["path"]):
+        if scope["type"] == "http" and self._is_guarded(scope["method"], scope["path"]):
             headers = Headers(scope=scope)
             client = scope.get("client")
             try:
@@ -96,6 +109,9 @@ class Authentication:
                 await error_response(error, scope["path"])(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _is_guarded(self, method: str, path: str) -> bool:
+        return not is_public(method, path) or (self._guards_metrics and path == METRICS_PATH)
 
 
 class BodyLimit:

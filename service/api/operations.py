@@ -7,9 +7,9 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from service.api.fields import MAX_CHOICES, MAX_STOP_STRINGS
 from service.api.responses import JSONResponse
 from service.api.state import Service
-from service.api.wire import MAX_CHOICES, MAX_STOP_STRINGS
 from service.generation import TextModel
 
 _NOT_NOW = {"retry-after": "5"}

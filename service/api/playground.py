@@ -43,7 +43,9 @@ def playground_router() -> APIRouter:
     """The page under / and /ui, its assets below /ui; each is read here, once."""
     router = APIRouter(tags=["playground"])
     for path, name in _FILES.items():
-        router.add_api_route(path, _endpoint(name), methods=["GET", "HEAD"])
+        endpoint = _endpoint(name)
+        router.add_api_route(path, endpoint, methods=["GET"], include_in_schema=name == _PAGE)
+        router.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False)
     return router
 
 

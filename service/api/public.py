@@ -1,5 +1,7 @@
 """Which requests need no token, and are not subject to bans."""
 
+from service.api.playground import PLAYGROUND_PATHS
+
 _PROBES = frozenset({"/health", "/ping", "/ready", "/metrics"})
 
 
@@ -10,4 +12,5 @@ def is_probe(path: str) -> bool:
 
 def is_public(method: str, path: str) -> bool:
     """Whether anybody may ask."""
-    return is_probe(path)
+    # POST / generates: the method counts.
+    return is_probe(path) or (method in ("GET", "HEAD") and path in PLAYGROUND_PATHS)

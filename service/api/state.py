@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from service.api.model_path import SCOPE_KEY
+from service.api.trace_context import Tracing
 from service.auth.guard import AuthGuard
 from service.errors import NotFoundError
 from service.generation import TextModel
+from service.telemetry.metrics import Metrics
 
 # What Hugging Face's clients send when their user named no model.
 _NO_NAMES = frozenset({"", "tgi", "dummy"})
@@ -21,6 +23,10 @@ class Service:
     models: Mapping[str, TextModel]
     guard: AuthGuard
     max_body_bytes: int
+    metrics: Metrics
+    serves_metrics: bool
+    guards_metrics: bool
+    tracing: Tracing | None
     is_draining: bool = False
 
     def model(self, request: Request, name: str | None = None) -> TextModel:

@@ -3,42 +3,29 @@
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from service.api.fields import (
+    LEAST_POSITIVE,
+    MAX_CHOICES,
+    MAX_SEED,
+    Count,
+    Penalty,
+    Positive,
+    RepetitionPenalty,
+    StopStrings,
+    Temperature,
+    Text,
+    TokenId,
+    Wire,
+)
 from service.domain import FinishReason, Grammar
 
-# Far below this a float32 is 0, which the engine refuses.
-_LEAST_POSITIVE = 1e-6
-MAX_STOP_STRINGS = 16
-_MAX_STOP_CHARACTERS = 1_024
 _MAX_GRAMMAR_CHARACTERS = 65_536
-_MAX_SEED = 2**63 - 1
-_MAX_COUNT = 2**31 - 1
 _MAX_TOKENS = 131_072
-MAX_CHOICES = 16
 
 
-def _is_unicode(text: str) -> str:
-    """JSON can spell half a surrogate pair, which is no character and can't be encoded."""
-    if not text.isascii():
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise ValueError("holds half a surrogate pair, which is no character") from error
-    return text
-
-
-Text = Annotated[str, AfterValidator(_is_unicode)]
-Positive = Annotated[int, Field(gt=0, le=_MAX_COUNT)]
-TokenId = Annotated[int, Field(ge=0, le=_MAX_COUNT)]
-StopString = Annotated[Text, Field(min_length=1, max_length=_MAX_STOP_CHARACTERS)]
-
-
-class _Wire(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class WireGrammar(_Wire):
+class WireGrammar(Wire):
     """TGI's grammar: a JSON schema (`json` or `json_schema`, as an object or as its text), or a `regex`."""
 
     type: Literal["json", "json_schema", "regex"]
@@ -66,34 +53,34 @@ class WireGrammar(_Wire):
         return Grammar(kind="json_schema", value=msgspec.json.encode(schema).decode())
 
 
-class Parameters(_Wire):
+class Parameters(Wire):
     """TGI's parameters, and two of vLLM's for benchmarks: min_new_tokens and ignore_eos."""
 
     max_new_tokens: Positive | None = None
-    min_new_tokens: Annotated[int, Field(ge=0, le=_MAX_COUNT)] | None = None
+    min_new_tokens: Count | None = None
     ignore_eos: bool | None = None
     do_sample: bool | None = None
-    temperature: Annotated[float, Field(ge=0, le=100)] | None = None
-    top_p: Annotated[float, Field(ge=_LEAST_POSITIVE, le=1)] | None = None
+    temperature: Temperature | None = None
+    top_p: Annotated[float, Field(ge=LEAST_POSITIVE, le=1)] | None = None
     top_k: Positive | None = None
-    repetition_penalty: Annotated[float, Field(ge=_LEAST_POSITIVE, le=1e6)] | None = None
-    frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    stop: Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)] | None = None
-    seed: Annotated[int, Field(ge=0, le=_MAX_SEED)] | None = None
+    repetition_penalty: RepetitionPenalty | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    stop: StopStrings | None = None
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
     return_full_text: bool | None = None
     truncate: Positive | None = None
     details: bool | None = None
     decoder_input_details: bool | None = None
     best_of: Annotated[int, Field(gt=0, le=MAX_CHOICES)] | None = None
-    top_n_tokens: Annotated[int, Field(ge=0, le=_MAX_COUNT)] | None = None
+    top_n_tokens: Count | None = None
     typical_p: Annotated[float, Field(gt=0, le=1)] | None = None
     watermark: bool | None = None
     grammar: WireGrammar | None = None
     adapter_id: str | None = None
 
 
-class GenerateBody(_Wire):
+class GenerateBody(Wire):
     """The body of the generating endpoints; `stream` counts for nothing where the path decides it."""
 
     inputs: Text
@@ -102,7 +89,7 @@ class GenerateBody(_Wire):
     model: Text | None = None
 
 
-class TokenizeBody(_Wire):
+class TokenizeBody(Wire):
     """The body of /tokenize; `parameters` and `stream` count for nothing, TGI's clients send them along."""
 
     inputs: Text
@@ -111,7 +98,7 @@ class TokenizeBody(_Wire):
     model: Text | None = None
 
 
-class WireToken(_Wire):
+class WireToken(Wire):
     """One token as /tokenize gives it."""
 
     id: TokenId
@@ -120,7 +107,7 @@ class WireToken(_Wire):
     stop: int | None = None
 
 
-class DetokenizeBody(_Wire):
+class DetokenizeBody(Wire):
     """The body of /detokenize: token ids, or what /tokenize answered."""
 
     tokens: Annotated[list[TokenId | WireToken], Field(max_length=_MAX_TOKENS)]

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from service.auth.address import client_address, parse_trusted_proxies
 from service.auth.failures import FailureStore
 from service.auth.policy import BanPolicy
 from service.auth.tokens import TokenRecord, TokenStore
 from service.errors import BannedError, UnauthorizedError
+
+Refusal = Literal["no_token", "malformed", "wrong_token", "banned"]
 
 _HOW = "send the header 'Authorization: Bearer TOKEN'"
 
@@ -18,6 +21,16 @@ class Identity:
 
     token_name: str
     address: str
+
+
+class AuthObserver(Protocol):
+    """Is told what the guard decides."""
+
+    def refused(self, reason: Refusal) -> None:
+        """A request was not let in."""
+
+    def banned(self, address: str, left_s: float) -> None:
+        """Wrong tokens banned an address for `left_s` seconds; several at once may each tell of it."""
 
 
 class AuthGuard:
@@ -37,12 +50,14 @@ class AuthGuard:
         policy: BanPolicy,
         trusted_proxies: Iterable[str],
         clock: Callable[[], float],
+        observer: AuthObserver,
     ) -> None:
         self._tokens = tokens
         self._failures = failures
         self._policy = policy
         self._trusted = parse_trusted_proxies(trusted_proxies)
         self._clock = clock
+        self._observer = observer
 
     async def check(
         self, *, authorization: str | None, peer: str | None, forwarded_for: Sequence[str]
@@ -55,14 +70,16 @@ class AuthGuard:
         """
         address = client_address(peer, forwarded_for, self._trusted)
         if authorization is None:
-            _refuse_banned(await self._failures.ban_left_s(address, now=self._clock()))
+            self._refuse_banned(await self._failures.ban_left_s(address, now=self._clock()))
+            self._observer.refused("no_token")
             raise UnauthorizedError(f"No token: {_HOW}")
         token = _bearer_token(authorization)
         record = self._tokens.verify(token) if token is not None else None
         # The store counts or forgives, and tells of a running ban, in one atomic call. Looking for
         # the ban first would let every request that is under way in through the gap.
-        _refuse_banned(await self._settle(record, address))
+        self._refuse_banned(await self._settle(record, address))
         if record is None:
+            await self._tell_of_failure(address, is_well_formed=token is not None)
             raise UnauthorizedError(_refusal(is_well_formed=token is not None))
         return Identity(token_name=record.name, address=address)
 
@@ -72,6 +89,20 @@ class AuthGuard:
             return await self._failures.add_failure(address, policy=self._policy, now=now)
         return await self._failures.forgive(address, now=now)
 
+    async def _tell_of_failure(self, address: str, *, is_well_formed: bool) -> None:
+        self._observer.refused("wrong_token" if is_well_formed else "malformed")
+        left_s = await self._failures.ban_left_s(address, now=self._clock())
+        if left_s > 0:
+            self._observer.banned(address, left_s)
+
+    def _refuse_banned(self, left_s: float) -> None:
+        if left_s > 0:
+            self._observer.refused("banned")
+            raise BannedError(
+                f"Too many wrong tokens came from this address: it is banned for another {left_s:.0f} s",
+                retry_after_s=left_s,
+            )
+
 
 def _bearer_token(authorization: str) -> str | None:
     """Take the token out of `Bearer TOKEN`; None when the header reads otherwise."""
@@ -79,14 +110,6 @@ def _bearer_token(authorization: str) -> str | None:
     if len(parts) != 2 or parts[0].lower() != "bearer":
         return None
     return parts[1]
-
-
-def _refuse_banned(left_s: float) -> None:
-    if left_s > 0:
-        raise BannedError(
-            f"Too many wrong tokens came from this address: it is banned for another {left_s:.0f} s",
-            retry_after_s=left_s,
-        )
 
 
 def _refusal(*, is_well_formed: bool) -> str:

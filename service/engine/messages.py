@@ -35,10 +35,14 @@ class Ready(msgspec.Struct, frozen=True, tag=True):
 
 
 class Step(msgspec.Struct, frozen=True, tag=True):
-    """All that one step brought, and how many requests are still unfinished after it."""
+    """All that one step brought, and how things are after it.
+
+    running: unfinished requests. cache_ratio: the part of the KV cache they hold; None when unknown.
+    """
 
     events: list[EngineEvent]
     running: int
+    cache_ratio: float | None = None
 
 
 class Fatal(msgspec.Struct, frozen=True, tag=True):

@@ -52,6 +52,7 @@ class EngineProcess:
         self._is_ready = asyncio.Event()
         self._child: Child | None = None
         self._running = 0
+        self._cache_ratio: float | None = None
         self._restarts = 0
         self._last_error: str | None = None
         # Since when the child owes us a message; None while it owes none.
@@ -92,6 +93,7 @@ class EngineProcess:
             state=self._state,
             open_requests=len(self._streams),
             running=self._running,
+            cache_ratio=self._cache_ratio,
             restarts=self._restarts,
             pid=self._child.pid if self._child else None,
             last_error=self._last_error,
@@ -145,6 +147,7 @@ class EngineProcess:
         finally:
             self._child = None
             self._running = 0
+            self._cache_ratio = None
             for watcher in watchers:
                 watcher.cancel()
             await asyncio.gather(*watchers, return_exceptions=True)
@@ -155,6 +158,7 @@ class EngineProcess:
             message = await child.receive()
             if isinstance(message, Step):
                 self._running = message.running
+                self._cache_ratio = message.cache_ratio
                 self._streams.dispatch(message.events)
                 is_owing = message.running > 0 or self._streams.has_unfinished
                 self._owing_since_s = time.monotonic() if is_owing else None

@@ -55,7 +55,8 @@ class Backend(Protocol):
     """A model runtime inside the engine process; never called from two threads.
 
     Every added request ends in exactly one Done or Failed, unless it is cancelled; Done comes in the same
-    step as the last token. PromptScored, where asked for, comes in the same step as the first token, before it. An exception from `step` means that the backend can't be used any more.
+    step as the last token. PromptScored, where asked for, comes in the same step as the first token, before
+    it. An exception from `step` means that the backend can't be used any more.
     """
 
     def add(self, request_id: int, request: GenerationRequest) -> None:

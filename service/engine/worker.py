@@ -20,7 +20,7 @@ from service.engine.messages import (
     decode_to_engine,
     encode,
 )
-from service.engine.protocol import Backend, EngineEvent, Failed, Started
+from service.engine.protocol import Backend, EngineEvent, Failed, HasCache, Started
 from service.engine.registry import load_backend
 
 # How often an idle engine looks whether its parent still lives, in milliseconds.
@@ -51,6 +51,7 @@ class Worker:
         backend.close()
 
     def _loop(self, backend: Backend) -> None:
+        cache = backend if isinstance(backend, HasCache) else None
         while os.getppid() == self._parent_pid:
             events: list[EngineEvent] = []
             messages = list(self._drain(may_wait=backend.running() == 0))
@@ -62,7 +63,7 @@ class Worker:
                 events += backend.step()
             elif not messages:
                 continue
-            self._send(Step(events, backend.running()))
+            self._send(Step(events, backend.running(), cache.cache_ratio() if cache else None))
 
     def _drain(self, *, may_wait: bool) -> Iterator[ToEngine]:
         if may_wait and not self._socket.poll(_IDLE_POLL_MS):

@@ -93,13 +93,14 @@ class ChatTemplate:
         goes on with; there is no generation prompt then. `template_arguments` are variables of the
         template's own, such as `enable_thinking`.
 
-        The time this takes grows with the messages, and with their square in some templates, so a
-        server calls it in a thread. A client chooses the messages and the arguments, never the
-        template: that is the operator's.
+        A client chooses the messages and the arguments, never the template: that is the operator's. So
+        the time is bounded by what the template does for each message, for each pair of messages in some,
+        and for each character in Llama 3.2's: call this in a thread, with no more text than the model's
+        context can hold.
 
         Raises:
             ValidationError: the template refuses the messages or fails on them; `param` is
-                "messages", or "template_arguments" where one of those is not the caller's to set.
+                "messages", or "chat_template_kwargs" where one of those is not the caller's to set.
         """
         _check(messages, template_arguments, self._special_tokens)
         name = TOOL_USE if tools and TOOL_USE in self._compiled else DEFAULT
@@ -146,7 +147,7 @@ class ChatTemplate:
         variables: dict[str, Any],
     ) -> str:
         known = {"messages": messages, "tools": tools, "documents": None}
-        return self._compiled[name].render(**self._special_tokens, **variables, **known)
+        return self._compiled[name].render({**self._special_tokens, **variables, **known})
 
 
 def _check(
@@ -161,5 +162,5 @@ def _check(
     taken = (_OURS | special_tokens.keys()) & template_arguments.keys()
     if taken:
         raise ValidationError(
-            f"{', '.join(sorted(taken))} can't be given to the chat template", param="template_arguments"
+            f"{', '.join(sorted(taken))} can't be given to the chat template", param="chat_template_kwargs"
         )

@@ -19,13 +19,19 @@ def normalised(
     """Copies of `messages` with every null left out, a content in each, and calls' arguments as objects.
 
     A `developer` becomes a `system` where the template does not know it; text parts are joined where
-    it takes no lists; Mistral's templates take no call ids but those of nine letters and digits.
+    it takes no lists; a tool's result gets its function's `name`, which some templates want and OpenAI's
+    clients leave out; Mistral's templates take no call ids but those of nine letters and digits.
 
     Raises:
         ValidationError: a content has more than text for a template that takes text, or a call's
             arguments are no JSON object.
     """
-    return [_normalised(message, abilities, tool_format) for message in messages]
+    names = {
+        call.get("id"): call["function"]["name"]
+        for message in messages
+        for call in message.get("tool_calls") or ()
+    }
+    return [_normalised(message, abilities, tool_format, names) for message in messages]
 
 
 def wrapped(messages: list[dict[str, Any]], abilities: Abilities) -> list[dict[str, Any]]:
@@ -52,7 +58,12 @@ def text_of(content: str | list[dict[str, Any]]) -> str:
     return "".join(part["text"] for part in content)
 
 
-def _normalised(message: Mapping[str, Any], abilities: Abilities, tool_format: ToolFormat) -> dict[str, Any]:
+def _normalised(
+    message: Mapping[str, Any],
+    abilities: Abilities,
+    tool_format: ToolFormat,
+    names: Mapping[str | None, str],
+) -> dict[str, Any]:
     given = {key: value for key, value in message.items() if value is not None}
     content = given.get("content", "")
     given["content"] = content if abilities.takes_lists else text_of(content)
@@ -61,8 +72,11 @@ def _normalised(message: Mapping[str, Any], abilities: Abilities, tool_format: T
     calls = given.pop("tool_calls", [])
     if calls:  # templates ask whether the key is there
         given["tool_calls"] = [_call(call, tool_format) for call in calls]
-    if tool_format == "mistral" and "tool_call_id" in given:
-        given["tool_call_id"] = _mistral_id(given["tool_call_id"])
+    if "tool_call_id" in given:
+        called = given["tool_call_id"]
+        if called in names:
+            given.setdefault("name", names[called])
+        given["tool_call_id"] = _mistral_id(called) if tool_format == "mistral" else called
     return given
 
 

@@ -20,8 +20,8 @@ def check_parameters(raw: RawRequest, limits: TokenLimits) -> None:
         raise ValidationError(f"`{raw.names.prompt}` must not be empty", param=raw.names.prompt)
     if raw.max_new_tokens is not None and raw.min_new_tokens > raw.max_new_tokens:
         raise ValidationError(
-            f"`{raw.names.min_new_tokens}` must be at most `{raw.names.max_new_tokens}`, {raw.max_new_tokens}; "
-            f"got {raw.min_new_tokens}",
+            f"`{raw.names.min_new_tokens}` must be at most `{raw.names.max_new_tokens}`, "
+            f"{raw.max_new_tokens}; got {raw.min_new_tokens}",
             param=raw.names.min_new_tokens,
         )
     if raw.truncate is not None and raw.truncate > limits.max_input:
@@ -53,15 +53,26 @@ def cut_to_characters(
     """
     if raw.truncate is not None:
         return text[-most_characters(raw.truncate + _CUT_MARGIN_TOKENS) :]
+    check_characters(raw, len(text), limits, most_characters)
+    return text
+
+
+def check_characters(
+    raw: RawRequest, characters: int, limits: TokenLimits, most_characters: Callable[[int], int]
+) -> None:
+    """Check a prompt of so many characters.
+
+    Raises:
+        ValidationError: no tokenising could make it short enough.
+    """
     most = most_characters(limits.max_input)
-    if len(text) > most:
+    if characters > most:
         raise ValidationError(
             f"`{raw.names.prompt}` must have at most {limits.max_input} tokens for this model; its "
-            f"{len(text)} characters are more, since no token has over {most // limits.max_input}. "
+            f"{characters} characters are more, since no token has over {most // limits.max_input}. "
             "Shorten it (`truncate` of /generate keeps only its last tokens)",
             param=raw.names.prompt,
         )
-    return text
 
 
 def validate(
@@ -86,8 +97,8 @@ def validate(
     max_new_tokens = _max_new_tokens(raw, len(prompt_ids), limits)
     if raw.min_new_tokens > max_new_tokens:
         raise ValidationError(
-            f"`{raw.names.prompt}` tokens + `{raw.names.min_new_tokens}` must be at most {limits.max_total} for this model; "
-            f"got {len(prompt_ids)} + {raw.min_new_tokens}",
+            f"`{raw.names.prompt}` tokens + `{raw.names.min_new_tokens}` must be at most "
+            f"{limits.max_total} for this model; got {len(prompt_ids)} + {raw.min_new_tokens}",
             param=raw.names.min_new_tokens,
         )
     return GenerationRequest(
@@ -106,8 +117,8 @@ def _max_new_tokens(raw: RawRequest, prompt_tokens: int, limits: TokenLimits) ->
         return min(max(default, raw.min_new_tokens), room)
     if raw.max_new_tokens > room:
         raise ValidationError(
-            f"`{raw.names.prompt}` tokens + `{raw.names.max_new_tokens}` must be at most {limits.max_total} for this model; "
-            f"got {prompt_tokens} + {raw.max_new_tokens}",
+            f"`{raw.names.prompt}` tokens + `{raw.names.max_new_tokens}` must be at most "
+            f"{limits.max_total} for this model; got {prompt_tokens} + {raw.max_new_tokens}",
             param=raw.names.max_new_tokens,
         )
     return raw.max_new_tokens

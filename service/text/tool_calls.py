@@ -89,7 +89,7 @@ class ToolCallParser:
                     self._text.drop()
 
     def _read_llama3(self) -> Reading[None]:
-        """`{"name": ..., "parameters": {...}}` first thing, or after `<|python_tag|>`; `;` between several."""
+        """`{"name": ..., "parameters": {...}}` at the start or after `<|python_tag|>`; `;` between them."""
         while not self._text.at_end():
             yield from self._skip(_SEPARATORS if self._has_called else _SPACE)
             yield from self._text.take(_LLAMA3_OPEN)

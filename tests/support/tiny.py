@@ -10,6 +10,13 @@ from service.manifest import Manifest, Source, write_manifest
 END = "<|end|>"
 FAULTS = ("reject", "full", "poison", "crash", "hang")
 CONTEXT_LENGTH = 512
+# Whatever is said last comes first, so that the fake backend answers a chat by repeating it and then ends.
+CHAT_TEMPLATE = (
+    "{{ messages[-1]['content'] }}"
+    + END
+    + "{% for message in messages[:-1] %}{{ message['content'] }}{% endfor %}"
+    "{% if tools %}{{ tools | length }}{% endif %}"
+)
 
 
 def tiny_tokenizer() -> Tokenizer:
@@ -24,9 +31,10 @@ def tiny_tokenizer() -> Tokenizer:
 
 
 def write_tiny_model(folder: Path) -> None:
-    """Write tokenizer.json and manifest.json."""
+    """Write tokenizer.json, chat_template.jinja and manifest.json."""
     tokenizer = tiny_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
     write_manifest(
         folder,
         Manifest(
@@ -39,6 +47,7 @@ def write_tiny_model(folder: Path) -> None:
             device="CPU",
             context_length=CONTEXT_LENGTH,
             eos_token_ids=[tokenizer.token_to_id(END)],
+            tool_format="hermes",
             tool_versions={},
             created_at=datetime(2026, 1, 1, tzinfo=UTC),
         ),

@@ -23,7 +23,7 @@ export class ServiceError extends Error {
       case 429:
         return `The service is busy. Wait ${wait}, then try again.`;
       case 503:
-        return `The service is starting or stopping. Wait ${wait}, then try again.`;
+        return `The service can't answer just now. Wait ${wait}, then try again.`;
       case 504:
         return "Ask for a shorter answer (Max tokens), or try again when the service is less busy.";
       default:

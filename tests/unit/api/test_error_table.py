@@ -85,7 +85,7 @@ def test_only_401_challenges_and_other_errors_bring_no_header() -> None:
 def test_what_the_framework_refuses_has_a_row_too(status: int, answered: int, type_: str) -> None:
     kind = kind_of_status(status)
     assert (kind.status, kind.type) == (answered, type_)
-    assert body(kind, "m", path="/generate")["error"]["code"] == answered
+    assert body(kind, "m", path="/generate").error.code == answered
 
 
 def test_a_message_with_half_a_surrogate_pair_is_still_json() -> None:

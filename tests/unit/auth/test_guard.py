@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.auth.guard import AuthGuard, Identity
+from service.auth.guard import AuthGuard, Identity, Refusal
 from service.auth.memory import MemoryFailureStore
 from service.auth.policy import BanPolicy
 from service.auth.tokens import TokenStore
@@ -40,6 +40,14 @@ class SlowStore(MemoryFailureStore):
         return await super().forgive(address, now=now)
 
 
+class Unheard:
+    """An observer for tests that ask the guard alone."""
+
+    def refused(self, reason: Refusal) -> None: ...
+
+    def banned(self, address: str, left_s: float) -> None: ...
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -53,6 +61,7 @@ def guard(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AuthG
         policy=BanPolicy(),
         trusted_proxies=["10.0.0.0/8"],
         clock=clock,
+        observer=Unheard(),
     )
 
 
@@ -190,4 +199,5 @@ def test_bad_trusted_proxy_is_refused_at_start(tmp_path: Path, clock: Clock) -> 
             policy=BanPolicy(),
             trusted_proxies=["everything"],
             clock=clock,
+            observer=Unheard(),
         )

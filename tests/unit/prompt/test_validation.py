@@ -10,7 +10,7 @@ from service.domain import GenerationRequest, RawRequest, TokenLimits
 from service.errors import ValidationError
 from service.prompt.validation import check_parameters, validate
 
-LIMITS = TokenLimits(max_input=90, max_total=100, default_new=20)
+LIMITS = TokenLimits(max_input=90, max_total=100, default_new=20, default_chat=50)
 
 
 def raw(**changes: Any) -> RawRequest:

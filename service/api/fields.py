@@ -1,0 +1,42 @@
+"""The types of single fields that several bodies share."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+# Far below this a float32 is 0, which the engine refuses.
+LEAST_POSITIVE = 1e-6
+MAX_STOP_STRINGS = 16
+MAX_STOP_CHARACTERS = 1_024
+MAX_SEED = 2**63 - 1
+MAX_COUNT = 2**31 - 1
+MAX_CHOICES = 16
+
+
+def _is_unicode(text: str) -> str:
+    """JSON can spell half a surrogate pair, which is no character and can't be encoded."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("holds half a surrogate pair, which is no character") from error
+    return text
+
+
+Text = Annotated[str, AfterValidator(_is_unicode)]
+Positive = Annotated[int, Field(gt=0, le=MAX_COUNT)]
+TokenId = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+StopString = Annotated[Text, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]
+
+
+class Wire(BaseModel):
+    """What all bodies share: strict types, no unknown fields, no NaN."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+StopStrings = Annotated[list[StopString], Field(max_length=MAX_STOP_STRINGS)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+Temperature = Annotated[float, Field(ge=0, le=100)]
+RepetitionPenalty = Annotated[float, Field(ge=LEAST_POSITIVE, le=1e6)]
+Count = Annotated[int, Field(ge=0, le=MAX_COUNT)]

@@ -1,0 +1,114 @@
+"""What /v1/chat/completions and /v1/completions take."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from service.api.fields import (
+    MAX_CHOICES,
+    MAX_COUNT,
+    MAX_SEED,
+    Count,
+    Penalty,
+    Positive,
+    RepetitionPenalty,
+    StopString,
+    StopStrings,
+    Temperature,
+    Text,
+    TokenId,
+    Wire,
+)
+from service.api.openai.messages import Messages, ToolChoice, Tools
+
+# LangChain's OpenAI class sends 20 prompts at once.
+MAX_PROMPTS = 64
+_MAX_PROMPT_TOKENS = 131_072
+
+Choices = Annotated[int, Field(gt=0, le=MAX_CHOICES)]
+TokenIds = Annotated[list[TokenId], Field(max_length=_MAX_PROMPT_TOKENS)]
+Prompts = Annotated[list[Text], Field(min_length=1, max_length=MAX_PROMPTS)]
+TokenIdPrompts = Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_PROMPTS)]
+
+
+class StreamOptions(Wire):
+    """What a stream tells beside the text."""
+
+    include_usage: bool | None = None
+    include_obfuscation: Literal[False] | None = None
+
+
+class JsonSchema(Wire):
+    """The schema that an answer must follow; it always does, so `strict` changes nothing."""
+
+    name: Text
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    description: Text | None = None
+    strict: bool | None = None
+
+
+class ResponseFormat(Wire):
+    """The form that an answer must have."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> "ResponseFormat":
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise ValueError("`json_schema` goes with the type `json_schema`, and only with that")
+        return self
+
+
+class _Body(Wire):
+    """What both endpoints take; from `top_k` on, what vLLM has beside OpenAI."""
+
+    model: Text | None = None
+    temperature: Temperature | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    n: Choices | None = None
+    stop: StopString | StopStrings | None = None
+    max_tokens: Positive | None = None
+    seed: Annotated[int, Field(ge=-(2**63), le=MAX_SEED)] | None = None
+    frequency_penalty: Penalty | None = None
+    presence_penalty: Penalty | None = None
+    logit_bias: Annotated[dict[str, Any], Field(max_length=0)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    user: Text | None = None
+    top_k: Annotated[int, Field(ge=-1, le=MAX_COUNT)] | None = None
+    repetition_penalty: RepetitionPenalty | None = None
+    min_tokens: Count | None = None
+    ignore_eos: bool | None = None
+
+
+class ChatBody(_Body):
+    """The body of /v1/chat/completions."""
+
+    messages: Messages
+    max_completion_tokens: Positive | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
+    tools: Tools | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    modalities: list[Literal["text"]] | None = None
+    store: Literal[False] | None = None
+    metadata: Annotated[dict[str, Any], Field(max_length=16)] | None = None
+    service_tier: Literal["auto", "default"] | None = None
+    safety_identifier: Text | None = None
+    prompt_cache_key: Text | None = None
+    continue_final_message: bool | None = None
+    add_generation_prompt: bool | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+
+
+class CompletionBody(_Body):
+    """The body of /v1/completions; `prompt` is a text, token ids, or several of either."""
+
+    prompt: Text | TokenIds | Prompts | TokenIdPrompts
+    logprobs: Annotated[int, Field(ge=0, le=5)] | None = None
+    echo: bool | None = None
+    suffix: Text | None = None
+    best_of: Positive | None = None

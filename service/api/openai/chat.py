@@ -1,0 +1,62 @@
+"""The route /v1/chat/completions."""
+
+from functools import partial
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from service.api.disconnect import run_while_connected
+from service.api.openai.bodies import ChatBody
+from service.api.openai.chat_answer import ChatForm, ChatStream, whole_chat
+from service.api.openai.chat_request import ToolUse, to_raw, tool_use_of
+from service.api.openai.choice_text import ChoiceText
+from service.api.openai.identity import new_identity
+from service.api.openai.sampling import wants_usage
+from service.api.openai.streaming import stream_response
+from service.api.openai.usage import usage_of
+from service.api.rendering import finish_headers
+from service.api.responses import JSONResponse
+from service.api.state import Service
+from service.choices import alternatives, generate_choices
+from service.generation import TextModel
+
+
+def chat_router(service: Service) -> APIRouter:
+    """The route of OpenAI's chat."""
+    router = APIRouter(tags=["openai"])
+
+    @router.post("/v1/chat/completions")
+    async def chat_completions(body: ChatBody, request: Request) -> Response:
+        """Go on with a conversation; with `stream` as server-sent events."""
+        return await chat(service, body, request)
+
+    return router
+
+
+async def chat(service: Service, body: ChatBody, request: Request) -> Response:
+    """Answer a conversation."""
+    model = service.model(request, body.model)
+    tool_use = tool_use_of(body, model.tool_format)
+    raw = to_raw(body, tool_use=tool_use, default_new_tokens=model.limits.default_chat)
+    raws = alternatives(raw, body.n or 1)
+    form = _form(body, tool_use, model)
+    if body.stream:
+        stream = ChatStream(form, choices=len(raws), wants_usage=wants_usage(body))
+        return await stream_response(model, raws, stream, request)
+    answers = await run_while_connected(request, generate_choices(model, raws))
+    usage = usage_of([answer.finish for answer in answers], len(raws))
+    return JSONResponse(whole_chat(answers, usage, form), headers=finish_headers(answers, model.device))
+
+
+def _form(body: ChatBody, tool_use: ToolUse, model: TextModel) -> ChatForm:
+    return ChatForm(
+        new_identity("chatcmpl", model.name),
+        partial(
+            ChoiceText,
+            model.tool_format if tool_use.tools else None,
+            opening=tool_use.opening,
+            is_single=body.parallel_tool_calls is False,
+        ),
+        has_logprobs=bool(body.logprobs),
+        has_top_logprobs=bool(body.top_logprobs),
+    )

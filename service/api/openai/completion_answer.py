@@ -1,0 +1,92 @@
+"""Puts the answers of /v1/completions together, whole and as a stream."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from service.api.openai.answers import (
+    UNSET,
+    Completion,
+    CompletionChoice,
+    CompletionFinishReason,
+    CompletionLogprobs,
+    Usage,
+    encode,
+)
+from service.api.openai.identity import Identity
+from service.api.openai.logprobs import completion_logprobs, spoken_tokens
+from service.api.openai.usage import UsageCount
+from service.api.responses import frame
+from service.domain import Answer, Finish, GenerationEvent, Token
+
+
+class CompletionForm:
+    """How the answers to one request look: its identity, its logprobs."""
+
+    def __init__(self, identity: Identity, *, has_logprobs: bool, has_top_logprobs: bool) -> None:
+        self.identity = asdict(identity)
+        self._has_logprobs = has_logprobs
+        self._has_top_logprobs = has_top_logprobs
+
+    def logprobs(self, tokens: Sequence[Token], offset: int) -> CompletionLogprobs | None:
+        """The logprobs of tokens that begin at the text's character `offset`, when they were asked for."""
+        if not self._has_logprobs:
+            return None
+        return completion_logprobs(tokens, offset, has_top=self._has_top_logprobs)
+
+
+def whole_completion(answers: Sequence[Answer], usage: Usage, form: CompletionForm) -> Completion:
+    """The answer's object."""
+    choices = [
+        CompletionChoice(
+            index=index,
+            text=answer.finish.generated_text,
+            logprobs=form.logprobs(spoken_tokens(answer.tokens), 0),
+            finish_reason=_reason(answer.finish),
+        )
+        for index, answer in enumerate(answers)
+    ]
+    return Completion(**form.identity, choices=choices, usage=usage)
+
+
+class CompletionStream:
+    """Makes the frames of a stream; see `service.api.openai.streaming.Stream`."""
+
+    def __init__(
+        self, form: CompletionForm, *, choices: int, choices_of_a_prompt: int, wants_usage: bool
+    ) -> None:
+        self._form = form
+        self._sent_characters = [0] * choices
+        self._said_characters = [0] * choices
+        self._usage = UsageCount(choices_of_a_prompt)
+        self._wants_usage = wants_usage
+
+    def add(self, index: int, events: Sequence[GenerationEvent]) -> bytes:
+        """What the next events of one choice add."""
+        self._usage.add(index, events)
+        tokens = spoken_tokens(events)
+        text = "".join(token.text for token in tokens)
+        self._sent_characters[index] += len(text)
+        reason: CompletionFinishReason | None = None
+        if isinstance(events[-1], Finish):
+            # What waited to be known as no stop string.
+            text += events[-1].generated_text[self._sent_characters[index] :]
+            reason = _reason(events[-1])
+        logprobs = self._form.logprobs(tokens, self._said_characters[index])
+        self._said_characters[index] += sum(len(token.piece) for token in tokens)
+        if not text and not reason and not (logprobs and logprobs.tokens):
+            return b""
+        return self._frame([CompletionChoice(index, text, logprobs, reason)], None)
+
+    def end(self) -> bytes:
+        """What comes after the last choice's end."""
+        return self._frame([], self._usage.total()) if self._wants_usage else b""
+
+    def _frame(self, choices: list[CompletionChoice], usage: Usage | None) -> bytes:
+        completion = Completion(
+            **self._form.identity, choices=choices, usage=usage if self._wants_usage else UNSET
+        )
+        return frame(encode(completion))
+
+
+def _reason(finish: Finish) -> CompletionFinishReason:
+    return "length" if finish.reason == "length" else "stop"

@@ -1,0 +1,37 @@
+"""Counts the tokens of a whole answer."""
+
+from collections.abc import Iterable
+
+from service.api.openai.answers import Usage
+from service.domain import Finish, GenerationEvent, Start
+
+
+class UsageCount:
+    """Adds up as events come; each prompt has `choices_of_a_prompt` choices and counts once."""
+
+    def __init__(self, choices_of_a_prompt: int) -> None:
+        self._choices = choices_of_a_prompt
+        self._prompt_tokens = 0
+        self._completion_tokens = 0
+
+    def add(self, index: int, events: Iterable[GenerationEvent]) -> None:
+        """Count the events of the choice `index`."""
+        for event in events:
+            if isinstance(event, Start) and index % self._choices == 0:
+                self._prompt_tokens += event.prompt_tokens
+            elif isinstance(event, Finish):
+                self._completion_tokens += event.generated_tokens
+
+    def total(self) -> Usage:
+        """All that was counted."""
+        prompt, completion = self._prompt_tokens, self._completion_tokens
+        return Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
+
+
+def usage_of(finishes: Iterable[Finish], choices_of_a_prompt: int) -> Usage:
+    """The same of answers that are whole, in the order of their choices."""
+    count = UsageCount(choices_of_a_prompt)
+    for index, finish in enumerate(finishes):
+        start = Start(prompt_tokens=finish.prompt_tokens, seed=finish.seed, queue_s=0)
+        count.add(index, (start, finish))
+    return count.total()

@@ -1,0 +1,1 @@
+"""JSON schemas as EBNF grammars that no answer can follow without matching its schema."""
