@@ -210,6 +210,7 @@ def _print_example(url: str, token: str | None, *, has_extra_token: bool) -> Non
         typer.echo(f"token: the one in the environment variable {_TOKEN_VARIABLE}")
     else:
         typer.echo("token: one made earlier; for a new one: tiber-serve token create NAME")
+    typer.echo(f"playground: {url}/")
     shown = token or ("$VALID_TOKEN" if has_extra_token else "YOUR_TOKEN")
     typer.echo(
         f'try: curl {url}/generate -H "Authorization: Bearer {shown}" -H "Content-Type: application/json" '

@@ -82,6 +82,7 @@ def test_the_default_model_is_described_by_its_manifest(default_model: Path) -> 
         8192,
     )
     assert manifest.eos_token_ids == [2]
+    assert manifest.tool_format is None  # its chat template knows no tools
 
 
 def test_the_default_model_answers_and_stops_at_its_end_token(default_model: Path) -> None:

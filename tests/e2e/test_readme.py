@@ -39,11 +39,12 @@ def test_the_curl_block_answers_as_shown(real_server: RunningServer) -> None:
     assert answer["generated_text"].startswith("Gravity is")
 
 
-def test_the_python_block_prints_an_answer(real_server: RunningServer) -> None:
-    ((code, shown),) = _blocks("python")
+@pytest.mark.parametrize(("code", "shown"), _blocks("python"), ids=["hugging face", "openai"])
+def test_the_python_blocks_print_an_answer(real_server: RunningServer, code: str, shown: str) -> None:
     printed = _run([sys.executable, "-c", code], real_server)
     assert len(printed) > 20
-    assert shown.strip()
+    # Other processors round differently: only the first words are sure.
+    assert printed.split()[:2] == shown.split()[:2]
 
 
 def settings_table() -> str:

@@ -65,7 +65,6 @@ def _check(response: httpx.Response, status: int, kind: str) -> str:
         ({"top_n_tokens": 2}, "top_n_tokens"),
         ({"adapter_id": "x"}, "adapter_id"),
         ({"best_of": 2}, "best_of"),
-        ({"decoder_input_details": True, "details": True}, "decoder_input_details"),
         ({"grammar": {"type": "regex", "value": 3}}, "grammar"),
         ({"grammar": {"type": "ebnf", "value": "x"}}, "grammar"),
         ({"grammar": {"type": "regex", "value": "x" * 70_000}}, "grammar"),
@@ -142,9 +141,14 @@ def test_a_missing_token_is_401_with_a_challenge_and_is_not_counted(fake_server:
         assert response.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("path", ["/generate", "/nothing", "/info", "/", "/docs", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/generate", "/nothing", "/info", "/docs", "/openapi.json"])
 def test_nothing_but_the_probes_answers_without_a_token(fake_server: RunningServer, path: str) -> None:
     _check(httpx.get(f"{fake_server.url}{path}"), 401, "unauthorized")
+
+
+def test_the_playgrounds_page_is_for_everybody_and_posting_there_is_not(fake_server: RunningServer) -> None:
+    assert httpx.get(f"{fake_server.url}/").headers["content-type"].startswith("text/html")
+    _check(httpx.post(f"{fake_server.url}/", json={"inputs": "a"}), 401, "unauthorized")
 
 
 def test_the_schemes_case_does_not_matter(fake_server: RunningServer) -> None:

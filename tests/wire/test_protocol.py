@@ -58,11 +58,16 @@ def head(server: RunningServer, *lines: str) -> bytes:
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "OPTIONS"])
-@pytest.mark.parametrize("path", ["/generate", "/generate_stream", "/"])
+@pytest.mark.parametrize("path", ["/generate", "/generate_stream"])
 def test_a_wrong_method_is_405_with_the_right_one(client: httpx.Client, method: str, path: str) -> None:
     response = client.request(method, path)
     assert method in error_of(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "POST"
+
+
+def test_a_405_names_the_methods_of_every_router(client: httpx.Client) -> None:
+    assert client.put("/").headers["allow"] == "GET, HEAD, POST"
+    assert client.put("/v1/models/tiny").headers["allow"] == "GET"
 
 
 @pytest.mark.parametrize("path", ["/info", "/health", "/ready"])
@@ -72,7 +77,7 @@ def test_a_probe_cannot_be_posted_to(client: httpx.Client, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/nothing", "/generate/x", "/docs", "/openapi.json", "/.env", "/%2e%2e/etc/passwd", "/%00", "/é"],
+    ["/nothing", "/generate/x", "/docs", "/.env", "/%2e%2e/etc/passwd", "/%00", "/é"],
 )
 def test_an_unknown_path_is_404_for_every_method(client: httpx.Client, path: str) -> None:
     for method in ("GET", "POST"):

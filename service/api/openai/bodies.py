@@ -48,15 +48,23 @@ class JsonSchema(Wire):
 
 
 class ResponseFormat(Wire):
-    """The form that an answer must have."""
+    """The form that an answer must have: OpenAI's, or TGI's with the schema or the regex as `value`."""
 
-    type: Literal["text", "json_object", "json_schema"]
+    type: Literal["text", "json_object", "json_schema", "json", "regex"]
     json_schema: JsonSchema | None = None
+    value: Text | dict[str, Any] | None = None
 
     @model_validator(mode="after")
-    def _has_its_schema(self) -> "ResponseFormat":
-        if (self.type == "json_schema") != (self.json_schema is not None):
-            raise ValueError("`json_schema` goes with the type `json_schema`, and only with that")
+    def _has_what_its_type_needs(self) -> "ResponseFormat":
+        has_schema, has_value = self.json_schema is not None, self.value is not None
+        if has_schema and (self.type != "json_schema" or has_value):
+            raise ValueError("`json_schema` goes with the type `json_schema`, and without `value`")
+        if self.type in ("json_schema", "json", "regex") and not (has_schema or has_value):
+            raise ValueError(f"the type `{self.type}` needs its schema or its regex")
+        if self.type == "text" and has_value:
+            raise ValueError("the type `text` has no `value`")
+        if self.type == "regex" and not isinstance(self.value, str):
+            raise ValueError("a regex must be a string")
         return self
 
 
@@ -72,7 +80,7 @@ class _Body(Wire):
     seed: Annotated[int, Field(ge=-(2**63), le=MAX_SEED)] | None = None
     frequency_penalty: Penalty | None = None
     presence_penalty: Penalty | None = None
-    logit_bias: Annotated[dict[str, Any], Field(max_length=0)] | None = None
+    logit_bias: Annotated[dict[str, Any] | list[Any], Field(max_length=0)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     user: Text | None = None

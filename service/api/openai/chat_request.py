@@ -71,16 +71,20 @@ def tool_use_of(body: ChatBody, tool_format: ToolFormat) -> ToolUse:
 def _grammar_of(response_format: ResponseFormat | None) -> Grammar | None:
     if response_format is None or response_format.type == "text":
         return None
-    if response_format.json_schema is None:
+    given = response_format.json_schema.schema_ if response_format.json_schema else response_format.value
+    if given is None:
         return JSON_OBJECT
+    if isinstance(given, str):
+        return Grammar(kind="regex" if response_format.type == "regex" else "json_schema", value=given)
+    if response_format.type == "json_schema" and not response_format.json_schema:
+        # TGI's clients wrap it.
+        given = given.get("schema", given)
     try:
-        schema = msgspec.json.encode(response_format.json_schema.schema_).decode()
+        return Grammar(kind="json_schema", value=msgspec.json.encode(given).decode())
     except (UnicodeEncodeError, RecursionError) as error:
         raise ValidationError(
-            "`response_format.json_schema.schema` must be valid JSON of reasonable depth",
-            param="response_format",
+            "the schema of `response_format` must be valid JSON of reasonable depth", param="response_format"
         ) from error
-    return Grammar(kind="json_schema", value=schema)
 
 
 def _names(body: ChatBody, tool_use: ToolUse) -> FieldNames:

@@ -97,9 +97,9 @@ class ChosenFunction(Wire):
 
 
 class ChosenTool(Wire):
-    """The tool that must be called."""
+    """The tool that must be called; TGI's clients leave `type` out."""
 
-    type: Literal["function"]
+    type: Literal["function"] = "function"
     function: ChosenFunction
 
 

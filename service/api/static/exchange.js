@@ -42,25 +42,32 @@ export class Exchange {
   }
 
   append(text) {
-    // Whoever has scrolled up to read stays there.
-    const isFollowed = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < FOLLOW_PX;
-    this.root.classList.remove("waiting");
-    this.text.appendData(text);
-    if (isFollowed) scroller.scrollTop = scroller.scrollHeight;
+    followed(() => {
+      this.root.classList.remove("waiting");
+      this.text.appendData(text);
+    });
   }
 
   fail(error) {
-    showError(this.error, error);
+    followed(() => showError(this.error, error));
     this.button("change-token").hidden = error.status !== 401;
   }
 
   /** `figures` is a list of `[name, value]`. */
   end(figures) {
-    this.root.classList.remove("waiting");
     this.live.setAttribute("aria-busy", "false");
-    this.figures.replaceChildren(...figures.map(toFigure));
-    this.root.scrollIntoView({ block: "end" });
+    followed(() => {
+      this.root.classList.remove("waiting");
+      this.figures.replaceChildren(...figures.map(toFigure));
+    });
   }
+}
+
+/** Keep the end in sight over `change`; whoever has scrolled up to read stays there. */
+function followed(change) {
+  const isAtEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < FOLLOW_PX;
+  change();
+  if (isAtEnd) scroller.scrollTop = scroller.scrollHeight;
 }
 
 function toFigure([name, value]) {

@@ -8,7 +8,7 @@ import pytest
 from service.api.openai.bodies import ChatBody, CompletionBody
 from service.api.openai.chat_request import to_raw, tool_use_of
 from service.api.openai.completions import to_raws
-from service.domain import ChatPrompt, RawRequest
+from service.domain import ChatPrompt, Grammar, RawRequest
 from service.errors import ValidationError
 
 USER = {"role": "user", "content": "hi"}
@@ -113,6 +113,22 @@ def test_a_response_format_is_a_grammar() -> None:
 
 
 @pytest.mark.parametrize(
+    ("response_format", "kind", "value"),
+    [
+        ({"type": "json_object", "value": {"type": "array"}}, "json_schema", '{"type":"array"}'),
+        ({"type": "json", "value": '{"type": "array"}'}, "json_schema", '{"type": "array"}'),
+        ({"type": "json_schema", "value": {"name": "n", "schema": {"a": 1}}}, "json_schema", '{"a":1}'),
+        ({"type": "regex", "value": "a+"}, "regex", "a+"),
+    ],
+    ids=str,
+)
+def test_tgis_forms_of_a_response_format_are_grammars_too(
+    response_format: dict[str, Any], kind: str, value: str
+) -> None:
+    assert chat(response_format=response_format).grammar == Grammar(kind=kind, value=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
     ("fields", "param"),
     [
         ({"stream_options": {}}, "stream_options"),
@@ -208,6 +224,10 @@ def test_a_message_needs_what_its_role_needs(message: dict[str, Any]) -> None:
         {"n": 17},
         {"response_format": {"type": "json_schema"}},
         {"response_format": {"type": "text", "json_schema": {"name": "n", "schema": {}}}},
+        {"response_format": {"type": "text", "value": "a"}},
+        {"response_format": {"type": "json"}},
+        {"response_format": {"type": "regex", "value": {"type": "string"}}},
+        {"response_format": {"type": "json_object", "json_schema": {"name": "n", "schema": {}}}},
         {"tools": [{"type": "function", "function": {"name": "no spaces"}}]},
     ],
     ids=str,

@@ -212,12 +212,12 @@ def test_the_time_is_linear_in_the_text(tool_format: ToolFormat, hostile: str) -
     def seconds(characters: int) -> float:
         parser = ToolCallParser(tool_format)
         text = (hostile * (characters // len(hostile)))[:characters]
-        began_s = time.perf_counter()
+        began_s = time.process_time()
         for start in range(0, len(text), 4):
             parser.add(text[start : start + 4])
         parser.finish()
-        return time.perf_counter() - began_s
+        return time.process_time() - began_s
 
     short_s = min(seconds(10_000) for _ in range(3))
     # Ten times the text: quadratic time would be a hundred times as long.
-    assert seconds(100_000) < 40 * short_s + 0.1
+    assert min(seconds(100_000) for _ in range(3)) < 40 * short_s + 0.1
