@@ -109,7 +109,8 @@ def _add_error_handlers(app: FastAPI, service: Service) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         found = error.errors()
-        return status_response(400, describe_invalid(found), request.url.path, param=param_of(found))
+        message, param = describe_invalid(found, error.body), param_of(found, error.body)
+        return status_response(400, message, request.url.path, param=param)
 
     @app.exception_handler(HTTPException)
     async def frameworks(request: Request, error: HTTPException) -> Response:

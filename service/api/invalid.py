@@ -6,24 +6,19 @@ from typing import Any
 _MOST_NAMED = 5
 
 
-def describe_invalid(errors: Sequence[dict[str, Any]]) -> str:
-    """One sentence for each of the first errors that pydantic found."""
-    return "; ".join(_describe_one(error) for error in errors[:_MOST_NAMED])
+def describe_invalid(errors: Sequence[dict[str, Any]], body: object) -> str:
+    """One sentence for each of the first errors that pydantic found in `body`."""
+    sentences = dict.fromkeys(_describe_one(error, body) for error in errors[:_MOST_NAMED])
+    return "; ".join(sentences)
 
 
-def param_of(errors: Sequence[dict[str, Any]]) -> str | None:
+def param_of(errors: Sequence[dict[str, Any]], body: object) -> str | None:
     """The field that the first error is about."""
-    return None if errors[0]["type"] == "json_invalid" else _field(errors[0]) or None
+    return _field(errors[0], body) or None
 
 
-def _field(error: dict[str, Any]) -> str:
-    # A part that begins with / names one of the bodies that an endpoint takes.
-    parts = [str(part) for part in error["loc"] if part != "body"]
-    return ".".join(part for part in parts if not part.startswith("/"))
-
-
-def _describe_one(error: dict[str, Any]) -> str:
-    field = _field(error)
+def _describe_one(error: dict[str, Any], body: object) -> str:
+    field = _field(error, body)
     if error["type"] == "json_invalid":
         return "the body is not valid JSON"
     if error["type"] == "extra_forbidden":
@@ -33,3 +28,26 @@ def _describe_one(error: dict[str, Any]) -> str:
     value = error.get("input")
     got = f", got {value}" if isinstance(value, int | float) else ""
     return f"`{field}`: {error['msg']}{got}"
+
+
+def _field(error: dict[str, Any], body: object) -> str:
+    """Where the error is, as the client would say it.
+
+    Pydantic's places also name the members of unions; those lead nowhere in the body.
+    """
+    parts: list[str] = []
+    value = body
+    places = error["loc"][1:]
+    for index, place in enumerate(places, start=1):
+        if _leads_somewhere(place, value):
+            parts.append(str(place))
+            value = value[place]  # type: ignore[index]
+        elif error["type"] == "missing" and index == len(places):
+            parts.append(str(place))
+    return ".".join(parts)
+
+
+def _leads_somewhere(place: int | str, value: object) -> bool:
+    if isinstance(value, dict):
+        return place in value
+    return isinstance(value, list) and isinstance(place, int) and place < len(value)
