@@ -1,8 +1,8 @@
 """Lets only so many requests of a model in, and none while draining."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import Generator
+from contextlib import AbstractAsyncContextManager, contextmanager
 
 from service.errors import OverloadedError, UnavailableError
 
@@ -11,7 +11,7 @@ _DRAIN_RETRY_AFTER_S = 30.0
 
 
 class Admission:
-    """Counts a model's requests: at most `max_requests` inside, `max_running` of them past the queue."""
+    """Counts a model's requests: at most `max_requests` have a place, and `max_running` of them a turn."""
 
     def __init__(self, *, max_requests: int, max_running: int) -> None:
         self.max_requests = max_requests
@@ -26,30 +26,34 @@ class Admission:
         """Requests running or waiting."""
         return self._inside
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncGenerator[None, None]:
-        """Enter, waiting in line for a running place; leaving frees it.
+    @contextmanager
+    def places(self, count: int) -> Generator[None, None, None]:
+        """Hold places for `count` requests, all or none.
 
         Raises:
-            OverloadedError: `max_requests` are inside already.
+            OverloadedError: there are not so many left.
             UnavailableError: the service is draining.
         """
         if self._is_draining:
             raise UnavailableError("the service is shutting down", retry_after_s=_DRAIN_RETRY_AFTER_S)
-        if self._inside >= self.max_requests:
+        if self._inside + count > self.max_requests:
             raise OverloadedError(
-                f"{self.max_requests} requests of this model are running or waiting, the most allowed",
+                f"{self._inside} requests of this model are running or waiting, "
+                f"and at most {self.max_requests} may",
                 retry_after_s=_RETRY_AFTER_S,
             )
-        self._inside += 1
+        self._inside += count
         self._is_idle.clear()
         try:
-            async with self._running:
-                yield
+            yield
         finally:
-            self._inside -= 1
+            self._inside -= count
             if not self._inside:
                 self._is_idle.set()
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Wait in line to run; to be held by each request that has a place."""
+        return self._running
 
     def start_draining(self) -> None:
         """Let nobody in any more."""

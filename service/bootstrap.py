@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.admission import Admission
+from service.api.model_path import is_free
+from service.api.openapi_endpoints import ENDPOINTS
 from service.api.state import Service
 from service.auth.guard import AuthGuard
 from service.auth.memory import MemoryFailureStore
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 
 MODELS_FOLDER = Path("models")
 _GIB = 2**30
-# A grammar that takes longer to compile is refused: it would stop every request of the engine that long.
-_GRAMMAR_STALL_S = 2.0
+# The checker measures what a grammar takes; this ends it when it hangs over one.
+_GRAMMAR_STALL_S = 3.0
 # One client's explosive grammars must not make the others' wait.
 _GRAMMAR_BACKOFF_S = 0.2
 # Drawn seeds stay exact in clients that read JSON numbers as doubles.
@@ -48,7 +50,7 @@ def build_service(settings: Settings, *, extra_token: str | None) -> Service:
     """Wire the service; nothing is started yet. `extra_token` is accepted beside the stored ones.
 
     Raises:
-        ConfigError: two models of one name.
+        ConfigError: two models of one name, or one of a name that is an endpoint's.
         ModelFolderError: a model's folder is not whole.
     """
     release = version("tiber-serve")
@@ -59,6 +61,10 @@ def build_service(settings: Settings, *, extra_token: str | None) -> Service:
         model = _build_model(model_settings, metrics, tracing)
         if model.name in models:
             raise ConfigError(f"two models are named {model.name!r}: give one of them another `name`")
+        if not is_free(model.name, (path for _, path in ENDPOINTS)):
+            raise ConfigError(
+                f"a model can't be named {model.name!r}: its paths would hide the service's own"
+            )
         models[model.name] = model
     return Service(
         models=models,

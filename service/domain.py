@@ -1,17 +1,26 @@
 """The values that travel between the parts of the service: requests, sampling, events, timings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+SEEDS = 2**63
+"""Every seed is below it."""
 
 FinishReason = Literal["length", "eos_token", "stop_sequence"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grammar:
-    """What the answer must match: a JSON schema (as JSON text) or a regular expression."""
+    """What the answer must match.
 
-    kind: Literal["json_schema", "regex"]
+    `value` is a JSON schema as JSON text, or a regular expression, or for structural tags the JSON text of
+    {"triggers": [str], "tags": [{"begin": str, "schema": {}, "end": str}]}: the answer is free until it holds
+    a trigger, which one of the tags must begin with; that tag follows, with JSON of its schema inside.
+    "at_least_one": true beside them forces a tag at once, "stop_after_first": true ends the answer after one.
+    """
+
+    kind: Literal["json_schema", "regex", "structural_tags"]
     value: str
 
 
@@ -62,7 +71,7 @@ class Token:
 
     `text` is what this token adds to the answer: empty while a character is still incomplete, or while it
     may be part of a stop string that is to be left out. `piece` is its own text, whatever becomes of it.
-    `logprob` is None unless it was asked for.
+    `logprob` is None unless it was asked for. `freed` is text that waited and comes before a special token.
     """
 
     id: int
@@ -70,6 +79,7 @@ class Token:
     piece: str
     logprob: float | None
     special: bool
+    freed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,23 +167,24 @@ class ChatPrompt:
     template_arguments: Mapping[str, Any] = field(default_factory=dict)
     opening: str = ""
 
-    def characters(self) -> int:
-        """How many characters the messages' contents have: the prompt has no fewer."""
-        contents = [message.get("content") or "" for message in self.messages]
-        return sum(
-            len(content) if isinstance(content, str) else sum(len(part.get("text", "")) for part in content)
-            for content in contents
-        )
+    def parts(self) -> Iterator[object]:
+        """All that the client wrote of it and the template may put into the text."""
+        for message in self.messages:
+            yield message.get("content")
+            yield message.get("tool_calls")
+        yield self.tools
+        yield self.template_arguments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawRequest:
     """A request as a client sent it: types and ranges of single fields are right, the whole is unchecked.
 
-    None means not given. `prompt` is a text, token ids, or a conversation. `default_new_tokens` takes the place of the
-    model's own default for `max_new_tokens`. `truncate` keeps that many last tokens of the prompt.
-    `keep_stop`: whether the stop string that ended the answer stays in its text. `add_special_tokens`:
-    whether the tokenizer adds its own to the text, such as the one that begins every text; a conversation's template has its own.
+    None means not given. `prompt` is a text, token ids, or a conversation. `default_new_tokens` takes the
+    place of the model's own default for `max_new_tokens`. `truncate` keeps that many last tokens of the
+    prompt. `keep_stop`: whether the stop string that ended the answer stays in its text.
+    `add_special_tokens`: whether the tokenizer adds its own to a text, such as the one that begins every
+    text; a conversation's template has its own.
     """
 
     prompt: str | tuple[int, ...] | ChatPrompt

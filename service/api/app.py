@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 
 import msgspec
@@ -19,7 +19,7 @@ from service.api.invalid import describe_invalid, param_of
 from service.api.invocations import invocations_router
 from service.api.metrics import metrics_router
 from service.api.middleware import Authentication, BodyLimit, RequestContext
-from service.api.model_path import ModelPath
+from service.api.model_path import ORIGINAL_PATH, ModelPath
 from service.api.openai.chat import chat_router
 from service.api.openai.completions import completions_router
 from service.api.openai.models import models_router
@@ -41,7 +41,21 @@ _CLIENT_GONE_STATUS = 499
 
 def create_app(service: Service) -> FastAPI:
     """Build the application; its lifespan starts and stops the engines."""
+    app = FastAPI(
+        title="tiber-serve",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan(service),
+        redirect_slashes=False,
+    )
+    _add_routes(app, service)
+    _add_middleware(app, service)
+    _add_error_handlers(app, service)
+    return app
 
+
+def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None, None]:
         for model in service.models.values():
@@ -58,14 +72,10 @@ def create_app(service: Service) -> FastAPI:
                 # It may wait for the collector.
                 await asyncio.to_thread(service.tracing.stop)
 
-    app = FastAPI(
-        title="tiber-serve",
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        lifespan=lifespan,
-        redirect_slashes=False,
-    )
+    return lifespan
+
+
+def _add_routes(app: FastAPI, service: Service) -> None:
     app.include_router(generate_router(service))
     app.include_router(tokens_router(service))
     app.include_router(chat_router(service))
@@ -77,6 +87,9 @@ def create_app(service: Service) -> FastAPI:
         app.include_router(metrics_router(service.metrics.text))
     app.include_router(playground_router())
     app.get(OPENAPI_PATH)(_openapi_endpoint(app))
+
+
+def _add_middleware(app: FastAPI, service: Service) -> None:
     # The last one added is the first one a request meets.
     app.add_middleware(BodyLimit, max_bytes=service.max_body_bytes)
     app.add_middleware(Authentication, check=service.guard.check, guards_metrics=service.guards_metrics)
@@ -84,8 +97,6 @@ def create_app(service: Service) -> FastAPI:
     app.add_middleware(ModelPath, models=service.models)
     if service.tracing is not None:
         app.add_middleware(TraceContext, tracing=service.tracing)
-    _add_error_handlers(app, service)
-    return app
 
 
 def _openapi_endpoint(app: FastAPI) -> Callable[[], Response]:
@@ -136,10 +147,10 @@ def _allowed_methods(app: FastAPI, request: Request) -> str:
 
 
 def _explain(request: Request, error: HTTPException, service: Service) -> str:
-    path = request.url.path
+    path = request.scope.get(ORIGINAL_PATH, request.url.path)
     if error.status_code == 404:
         below_model = _BELOW_MODEL.fullmatch(path)
         return service.unknown_model(below_model[1]) if below_model else f"no such path: {path}"
     if error.status_code == 405:
-        return f"{request.method} is not allowed on {request.url.path}"
+        return f"{request.method} is not allowed on {path}"
     return str(error.detail)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import overload
 
 import msgspec
 
@@ -73,16 +74,26 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 def body(kind: ErrorKind, message: str, *, path: str, param: str | None = None) -> ErrorBody:
     """The body of an error that a request to `path` meets."""
-    if len(message) > _MAX_MESSAGE_CHARACTERS:
-        message = message[:_MAX_MESSAGE_CHARACTERS] + "…"
-    where = param if path.startswith(_OPENAI_PREFIX) else msgspec.UNSET
+    message = _cut(message)
+    where = _cut(param) if path.startswith(_OPENAI_PREFIX) else msgspec.UNSET
     return ErrorBody(ErrorDetail(message, kind.type, kind.status, where), kind.tgi_type)
 
 
 def encode_body(kind: ErrorKind, message: str, *, path: str, param: str | None = None) -> bytes:
-    """The same as JSON; characters that are none become U+FFFD."""
-    message = message.encode("utf-8", "replace").decode("utf-8")
+    """The same as JSON."""
     return msgspec.json.encode(body(kind, message, path=path, param=param))
+
+
+@overload
+def _cut(text: str) -> str: ...
+@overload
+def _cut(text: None) -> None: ...
+def _cut(text: str | None) -> str | None:
+    """What a client sent, at a bearable length; characters that are none become question marks."""
+    if text is None:
+        return None
+    shown = text[:_MAX_MESSAGE_CHARACTERS].encode("utf-8", "replace").decode("utf-8")
+    return shown if len(text) <= _MAX_MESSAGE_CHARACTERS else shown + "…"
 
 
 def headers_of(error: errors.TiberError) -> Headers:

@@ -12,10 +12,10 @@ from service.api.rendering import finish_headers, start_headers, to_answer, to_f
 from service.api.responses import EventStreamResponse, JSONResponse, error_frame
 from service.api.state import Service
 from service.api.wire import GenerateBody
-from service.choices import alternatives, generate_choices
+from service.choices import alternatives, generate_answers
 from service.domain import Finish, GenerationEvent, Start
 from service.errors import TiberError
-from service.generation import GenerationEvents, TextModel
+from service.generation import IndexedEvents, TextModel
 
 Batch = Sequence[GenerationEvent]
 
@@ -55,42 +55,41 @@ async def generate_compatibly(service: Service, body: GenerateBody, request: Req
 
 async def _answer(model: TextModel, body: GenerateBody, request: Request, *, as_list: bool) -> Response:
     raws = alternatives(to_raw(body, is_stream=False), best_of(body))
-    answers = await run_while_connected(request, generate_choices(model, raws))
+    answers = await run_while_connected(request.receive, generate_answers(model, raws))
     content = to_answer(answers, body)
     headers = finish_headers(answers, model.device) | warnings_of(body)
     return JSONResponse([content] if as_list else content, headers=headers)
 
 
 async def _stream(model: TextModel, body: GenerateBody, request: Request) -> Response:
-    batches = model.stream(to_raw(body, is_stream=True))
+    batches = model.stream([to_raw(body, is_stream=True)])
     # Errors before the first token still get their own status.
-    first = await run_while_connected(request, anext(batches))
+    _, first = await run_while_connected(request.receive, anext(batches))
     start = first[0]
     assert isinstance(start, Start)  # noqa: S101 - narrows the type of what `stream` promises
     headers = start_headers(start, model.device) | warnings_of(body)
     # The deadline's own event gets a second to leave.
-    return EventStreamResponse(
-        _frames(first, batches, body, request.url.path), headers, limit_s=model.timeout_s + 1
-    )
+    frames = _frames(first, batches, body, request.url.path)
+    return EventStreamResponse(frames, batches, headers, limit_s=model.timeout_s + 1)
 
 
 async def _frames(
-    first: Batch, batches: GenerationEvents, body: GenerateBody, path: str
+    first: Batch, batches: IndexedEvents, body: GenerateBody, path: str
 ) -> AsyncGenerator[bytes, None]:
     parameters = body.parameters
     prefix = body.inputs if parameters and parameters.return_full_text else ""
     has_top_tokens = bool(parameters and parameters.top_n_tokens)
     index = 1
     async with aclosing(batches):
-        batch: Batch | None = first
-        while batch is not None:
+        batch = first
+        while True:
             frames = to_frames(batch, index, prefix, has_top_tokens=has_top_tokens)
             index += len(frames)
             yield b"".join(frames)
             if isinstance(batch[-1], Finish):
                 return
             try:
-                batch = await anext(batches, None)
+                _, batch = await anext(batches)
             except TiberError as error:
                 yield error_frame(error, path)
                 return

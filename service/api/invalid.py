@@ -21,6 +21,10 @@ def _describe_one(error: dict[str, Any], body: object) -> str:
     field = _field(error, body)
     if error["type"] == "json_invalid":
         return "the body is not valid JSON"
+    if error["type"] == "string_unicode":
+        return f"`{field}` holds half a surrogate pair, which is no character"
+    if error["type"] == "union_tag_invalid":
+        return f"`{field}`: its `type` must be one of {error['ctx']['expected_tags']}"
     if error["type"] == "extra_forbidden":
         return f"`{field}` is not a known parameter"
     if not field:

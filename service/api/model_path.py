@@ -1,14 +1,23 @@
 """Takes a model's name off the front of a path, so that every endpoint is there for every model."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 # Where the name is kept for the routes and the log.
 SCOPE_KEY = "tiber_model"
+# The path as the client sent it, for what it is told.
+ORIGINAL_PATH = "tiber_path"
 # xpu_tgi runs one server for each GPU; here one service has them all.
 _GPU = re.compile(r"^/gpu\d+(?=/|$)")
+
+
+def is_free(name: str, paths: Iterable[str]) -> bool:
+    """Whether a model of that name would hide none of `paths`, and have paths of its own."""
+    first, *rest = name.split("/")
+    taken = {path.split("/")[1] for path in paths}
+    return first not in taken and all((first, *rest))
 
 
 class ModelPath:
@@ -16,15 +25,23 @@ class ModelPath:
 
     def __init__(self, app: ASGIApp, *, models: Collection[str]) -> None:
         self._app = app
-        self._models = models
+        # The longest first: a name may begin with another one.
+        self._models = sorted(models, key=len, reverse=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http":
             name = next((name for name in self._models if _is_below(scope["path"], name)), None)
             if name is not None:
+                original = scope["path"]
                 rest = _GPU.sub("", scope["path"][len(name) + 1 :], count=1) or "/"
-                scope = {**scope, "path": rest, "raw_path": rest.encode(), SCOPE_KEY: name}
+                scope = {
+                    **scope,
+                    "path": rest,
+                    "raw_path": rest.encode(),
+                    SCOPE_KEY: name,
+                    ORIGINAL_PATH: original,
+                }
         await self._app(scope, receive, send)
 
 

@@ -52,16 +52,19 @@ def operations_router(service: Service) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     @router.get("/health")
+    @router.head("/health", include_in_schema=False)
     async def health(request: Request) -> Response:
         """Whether any model can answer; below a model's name, whether that one can."""
         return _health(_states(service.models_of(request)))
 
     @router.get("/ping")
+    @router.head("/ping", include_in_schema=False)
     async def ping(request: Request) -> Response:
         """The same as /health, where SageMaker looks for it."""
         return _health(_states(service.models_of(request)))
 
     @router.get("/ready")
+    @router.head("/ready", include_in_schema=False)
     async def ready(request: Request) -> Response:
         """Whether new work is welcome: every model is loaded, and the service is not draining."""
         states = _states(service.models_of(request))

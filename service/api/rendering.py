@@ -103,14 +103,19 @@ def start_headers(start: Start, device: str) -> dict[str, str]:
     }
 
 
-def finish_headers(answers: Sequence[Answer], device: str) -> dict[str, str]:
-    """The headers of whole answers to one prompt, made side by side; times in ms."""
+def finish_headers(
+    answers: Sequence[Answer], device: str, *, prompt_tokens: int | None = None
+) -> dict[str, str]:
+    """The headers of whole answers made side by side; times in ms.
+
+    `prompt_tokens` is for answers to several prompts, which are of one otherwise.
+    """
     finishes = [answer.finish for answer in answers]
     last: Timings = max((finish.timings for finish in finishes), key=lambda timings: timings.total_s)
     generated = sum(finish.generated_tokens for finish in finishes)
     return {
         "x-compute-type": device.lower(),
-        "x-prompt-tokens": str(finishes[0].prompt_tokens),
+        "x-prompt-tokens": str(finishes[0].prompt_tokens if prompt_tokens is None else prompt_tokens),
         "x-generated-tokens": str(generated),
         "x-queue-time": _ms(last.queue_s),
         "x-inference-time": _ms(last.inference_s),

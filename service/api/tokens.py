@@ -1,13 +1,16 @@
 """TGI's /tokenize, and its way back."""
 
+import asyncio
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.api.responses import JSONResponse
 from service.api.state import Service
-from service.api.wire import DetokenizeBody, DetokenizedText, SimpleToken, TokenizeBody
+from service.api.wire import MAX_TOKENS, DetokenizeBody, DetokenizedText, SimpleToken, TokenizeBody
 from service.errors import ValidationError
 from service.prompt.validation import check_ids
+from service.text.tokenizer import ModelTokenizer
 
 
 def tokens_router(service: Service) -> APIRouter:
@@ -25,19 +28,23 @@ def tokens_router(service: Service) -> APIRouter:
                 f"it has {len(body.inputs)}",
                 param="inputs",
             )
-        return JSONResponse(
-            [
-                SimpleToken(id=token.id, text=token.text, start=token.start, stop=token.stop)
-                for token in await model.tokenizer.split(body.inputs)
-            ]
-        )
+        return await asyncio.to_thread(_tokenized, model.tokenizer, body.inputs)
 
     @router.post("/detokenize")
     async def detokenize(body: DetokenizeBody, request: Request) -> Response:
         """The text of token ids, special tokens included."""
         tokenizer = service.model(request, body.model).tokenizer
         ids = [token if isinstance(token, int) else token.id for token in body.tokens]
-        check_ids(ids, tokenizer.ids, "tokens")
-        return JSONResponse(DetokenizedText(tokenizer.decode(ids)))
+        check_ids(ids, tokenizer.ids, "tokens", most=MAX_TOKENS)
+        return JSONResponse(DetokenizedText(await tokenizer.decode(ids)))
 
     return router
+
+
+def _tokenized(tokenizer: ModelTokenizer, text: str) -> Response:
+    return JSONResponse(
+        [
+            SimpleToken(id=token.id, text=token.text, start=token.start, stop=token.stop)
+            for token in tokenizer.split(text)
+        ]
+    )

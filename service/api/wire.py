@@ -21,8 +21,7 @@ from service.api.fields import (
 )
 from service.domain import FinishReason, Grammar
 
-_MAX_GRAMMAR_CHARACTERS = 65_536
-_MAX_TOKENS = 131_072
+MAX_TOKENS = 131_072
 
 
 class WireGrammar(Wire):
@@ -36,11 +35,9 @@ class WireGrammar(Wire):
         if self.type == "regex" and not isinstance(self.value, str):
             raise ValueError("a regex must be a string")
         try:
-            length = len(self.to_domain().value)
+            self.to_domain()
         except (UnicodeEncodeError, RecursionError) as error:
             raise ValueError("a grammar must be valid JSON of reasonable depth") from error
-        if length > _MAX_GRAMMAR_CHARACTERS:
-            raise ValueError(f"a grammar must have at most {_MAX_GRAMMAR_CHARACTERS} characters")
         return self
 
     def to_domain(self) -> Grammar:
@@ -110,7 +107,7 @@ class WireToken(Wire):
 class DetokenizeBody(Wire):
     """The body of /detokenize: token ids, or what /tokenize answered."""
 
-    tokens: Annotated[list[TokenId | WireToken], Field(max_length=_MAX_TOKENS)]
+    tokens: Annotated[list[TokenId | WireToken], Field(max_length=MAX_TOKENS, fail_fast=True)]
     model: Text | None = None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence, Set
 
 from service.domain import GenerationRequest, RawRequest, TokenLimits
 from service.errors import ValidationError
+from service.prompt.grammar import check_grammar
 from service.prompt.sampling import choose, resolve
 
 # A text cut in a word begins with other tokens than the whole had there: these are cut off again.
@@ -30,15 +31,18 @@ def check_parameters(raw: RawRequest, limits: TokenLimits) -> None:
             param="truncate",
         )
     choose(raw)
+    check_grammar(raw)
 
 
-def check_ids(ids: Sequence[int], known: Set[int], name: str) -> None:
-    """Check token ids that a client gave in the field `name`.
+def check_ids(ids: Sequence[int], known: Set[int], name: str, *, most: int) -> None:
+    """Check token ids that a client gave in the field `name`, at most `most` of them.
 
     Raises:
-        ValidationError: naming the first id that the model doesn't have.
+        ValidationError: there are more, or one that the model doesn't have.
     """
-    unknown = next((token_id for token_id in ids if token_id not in known), None)
+    if len(ids) > most:
+        raise ValidationError(f"`{name}` must have at most {most} tokens; it has {len(ids)}", param=name)
+    unknown = next(iter(set(ids) - known), None)
     if unknown is not None:
         raise ValidationError(f"`{name}` has the token id {unknown}, which this model has not", param=name)
 

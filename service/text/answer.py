@@ -43,7 +43,10 @@ class AnswerText:
         self.token_count += 1
         if token_id in self._special_ids:
             content: str = self._tokenizer.id_to_token(token_id)
-            return Token(id=token_id, text=content, piece=content, logprob=logprob, special=True)
+            # No stop string reaches over a special token.
+            freed = self._stop.flush()
+            self._pieces.append(freed)
+            return Token(id=token_id, text=content, piece=content, logprob=logprob, special=True, freed=freed)
         piece = self._decoder.add(token_id)
         if is_last:
             piece += self._decoder.flush()

@@ -32,8 +32,10 @@ class StopMatcher:
         return text[: len(text) - waiting]
 
     def flush(self) -> str:
-        """Return what still waited, at the end of the text."""
+        """Return what still waited, at the end of the text; what follows is another text."""
         held, self._held = self._held, ""
+        for search in self._searches:
+            search.matched = 0
         return held
 
 

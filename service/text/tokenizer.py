@@ -1,11 +1,12 @@
 """A model's tokenizer, as the service needs it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 
 from service.errors import ModelFolderError
 from service.manifest import TOKENIZER_FILE
@@ -59,29 +60,36 @@ class ModelTokenizer:
         """
         # The batch calls give up the interpreter lock, which `encode` holds for all of its time.
         encode = self._tokenizer.encode_batch_fast
-        encoding = await _off_the_loop(text, lambda: encode([text], add_special_tokens=add_special_tokens)[0])
-        ids: list[int] = encoding.ids
+        wanted = partial(encode, [text], add_special_tokens=add_special_tokens)
+        encodings = wanted() if len(text) <= _INLINE_CHARACTERS else await asyncio.to_thread(wanted)
+        ids: list[int] = encodings[0].ids
         return ids[1:] if self._begins_twice(ids) else ids
 
-    async def split(self, text: str) -> list[TextToken]:
-        """The tokens of a text, those that the tokenizer adds by itself included."""
-        encode = self._tokenizer.encode_batch
-        encoding = await _off_the_loop(text, lambda: encode([text], add_special_tokens=True)[0])
+    def split(self, text: str) -> list[TextToken]:
+        """The tokens of a text, those that the tokenizer adds by itself included.
+
+        It takes up to a second for the longest prompts: to be called in a thread.
+        """
+        encoding = self._tokenizer.encode_batch([text], add_special_tokens=True)[0]
         tokens = [
             TextToken(id=token_id, text=text[start:stop], start=start, stop=stop)
             for token_id, (start, stop) in zip(encoding.ids, encoding.offsets, strict=True)
         ]
         return tokens[1:] if self._begins_twice(encoding.ids) else tokens
 
-    def decode(self, ids: Sequence[int]) -> str:
+    async def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids, special tokens included."""
-        text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False)
-        return text
+        return (await self._decode([list(ids)]))[0]
 
-    def texts(self, ids: Sequence[int]) -> list[str]:
-        """Each token id's own text."""
-        texts: list[str] = self._tokenizer.decode_batch([[one] for one in ids], skip_special_tokens=False)
+    async def _decode(self, texts_ids: list[list[int]]) -> list[str]:
+        # The batch call gives up the interpreter lock.
+        decode = partial(self._tokenizer.decode_batch, texts_ids, skip_special_tokens=False)
+        texts: list[str] = await asyncio.to_thread(decode)
         return texts
+
+    async def texts(self, ids: Sequence[int]) -> list[str]:
+        """Each token id's own text."""
+        return await self._decode([[one] for one in ids])
 
     def most_characters(self, tokens: int) -> int:
         """No text of more characters fits in so many tokens."""
@@ -93,7 +101,3 @@ class ModelTokenizer:
 
     def _begins_twice(self, ids: Sequence[int]) -> bool:
         return len(ids) > 1 and ids[0] == ids[1] and ids[0] in self._special_ids
-
-
-async def _off_the_loop(text: str, encode: Callable[[], Encoding]) -> Encoding:
-    return encode() if len(text) <= _INLINE_CHARACTERS else await asyncio.to_thread(encode)

@@ -18,9 +18,10 @@ class Visitor:
         self.task = asyncio.create_task(self._visit())
 
     async def _visit(self) -> None:
-        async with self._admission.slot():
-            self.is_running = True
-            await self._may_go.wait()
+        with self._admission.places(1):
+            async with self._admission.turn():
+                self.is_running = True
+                await self._may_go.wait()
 
     async def leave(self) -> None:
         self._may_go.set()
@@ -42,9 +43,8 @@ async def test_one_more_than_allowed_is_refused_with_the_limit_until_one_leaves(
     admission = Admission(max_requests=3, max_running=2)
     visitors = await enter(admission, 3)
     assert [visitor.is_running for visitor in visitors] == [True, True, False]
-    with pytest.raises(OverloadedError, match="3 requests") as refusal:
-        async with admission.slot():
-            pass
+    with pytest.raises(OverloadedError, match="at most 3") as refusal, admission.places(1):
+        pass
     assert refusal.value.retry_after_s > 0
     await visitors[0].leave()
     await settle()
@@ -67,9 +67,8 @@ async def test_those_who_wait_get_their_turn_in_order() -> None:
 
 async def test_a_place_is_freed_by_an_error_and_by_a_cancellation() -> None:
     admission = Admission(max_requests=2, max_running=1)
-    with pytest.raises(RuntimeError):
-        async with admission.slot():
-            raise RuntimeError
+    with pytest.raises(RuntimeError), admission.places(1):
+        raise RuntimeError
     running, waiting = await enter(admission, 2)
     waiting.task.cancel()
     await settle()
@@ -86,9 +85,8 @@ async def test_a_refused_one_takes_no_place() -> None:
     admission = Admission(max_requests=1, max_running=1)
     (inside,) = await enter(admission, 1)
     for _ in range(3):
-        with pytest.raises(OverloadedError):
-            async with admission.slot():
-                pass
+        with pytest.raises(OverloadedError), admission.places(1):
+            pass
     assert admission.inside == 1
     await inside.leave()
     assert admission.inside == 0
@@ -98,9 +96,8 @@ async def test_draining_refuses_new_ones_and_ends_when_the_last_has_left() -> No
     admission = Admission(max_requests=5, max_running=1)
     running, waiting = await enter(admission, 2)
     admission.start_draining()
-    with pytest.raises(UnavailableError, match="shutting down") as refusal:
-        async with admission.slot():
-            pass
+    with pytest.raises(UnavailableError, match="shutting down") as refusal, admission.places(1):
+        pass
     assert refusal.value.retry_after_s > 0
     idle = asyncio.create_task(admission.wait_idle())
     await running.leave()

@@ -102,3 +102,23 @@ def test_a_client_that_leaves_ends_them_all(slow_server: RunningServer, client: 
     with pytest.raises(httpx.ReadTimeout), slow_server.client(timeout_s=0.3) as impatient:
         impatient.post("/v1/completions", json=body)
     wait_idle(client)
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_bad_prompt_among_good_ones_is_refused_before_anything_runs(
+    client: httpx.Client, is_stream: bool
+) -> None:
+    body = {"prompt": ["abc", "d" * 2_000], "max_tokens": 4, "stream": is_stream, **LONG}
+    answer = client.post("/v1/completions", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "prompt"
+
+
+def test_more_answers_than_requests_allowed_can_never_be_given(tiny_model: Path, tmp_path: Path) -> None:
+    config = fake_model(tiny_model, extra="max_concurrent_requests = 3")
+    with running_server(tmp_path, config) as server, server.client() as client:
+        body = {"prompt": "abc", "max_tokens": 2, **LONG}
+        refused = client.post("/v1/completions", json={**body, "n": 4})
+        assert refused.status_code == 400
+        assert refused.json()["error"]["param"] == "n"
+        assert client.post("/v1/completions", json={**body, "n": 3}).status_code == 200

@@ -1,5 +1,7 @@
 """Which model answers: the path's, the field's, else the first; xpu_tgi's URLs keep working."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -108,3 +110,26 @@ def test_models_are_listed_and_found_by_id(client: httpx.Client) -> None:
 def test_with_one_model_any_name_will_do(fake_server: RunningServer) -> None:
     with fake_server.client() as client:
         assert model_of(client, name="gpt-4o") == "tiny"
+
+
+@pytest.mark.parametrize("name", ["generate", "v1", "v1/x", "health", "ui", "/x", "x/", "a//b"])
+def test_a_model_cannot_have_a_name_that_hides_a_path(tiny_model: Path, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "tiber-serve.toml"
+    file.write_text(fake_model(tiny_model, extra=f'name = "{name}"'), encoding="utf-8")
+    command = [sys.executable, "-m", "service.cli", "check-config", "--config", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert repr(name) in done.stderr
+
+
+def test_of_two_names_that_fit_a_path_the_longer_one_counts(tiny_model: Path, tmp_path: Path) -> None:
+    config = fake_model(tiny_model, extra='name = "org"') + fake_model(tiny_model, extra='name = "org/x"')
+    with running_server(tmp_path, config) as server, server.client() as client:
+        assert client.get("/org/x/info").json()["model_id"] == "org/x"
+        assert client.get("/org/info").json()["model_id"] == "org"
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/ping", "/first/health"])
+def test_a_probe_may_ask_for_the_head_alone(two_models: RunningServer, path: str) -> None:
+    answer = httpx.head(two_models.url + path)
+    assert (answer.status_code, answer.content) == (200, b"")

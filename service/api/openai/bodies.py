@@ -20,15 +20,18 @@ from service.api.fields import (
     Wire,
 )
 from service.api.openai.messages import Messages, ToolChoice, Tools
+from service.api.wire import MAX_TOKENS
 
 # LangChain's OpenAI class sends 20 prompts at once.
 MAX_PROMPTS = 64
-_MAX_PROMPT_TOKENS = 131_072
 
 Choices = Annotated[int, Field(gt=0, le=MAX_CHOICES)]
-TokenIds = Annotated[list[TokenId], Field(max_length=_MAX_PROMPT_TOKENS)]
-Prompts = Annotated[list[Text], Field(min_length=1, max_length=MAX_PROMPTS)]
-TokenIdPrompts = Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_PROMPTS)]
+TokenIds = Annotated[list[TokenId], Field(max_length=MAX_TOKENS, fail_fast=True)]
+Prompts = Annotated[list[Text], Field(min_length=1, max_length=MAX_PROMPTS, fail_fast=True)]
+TokenIdPrompts = Annotated[list[TokenIds], Field(min_length=1, max_length=MAX_PROMPTS, fail_fast=True)]
+Metadata = Annotated[
+    dict[Annotated[Text, Field(max_length=64)], Annotated[Text, Field(max_length=512)]], Field(max_length=16)
+]
 
 
 class StreamOptions(Wire):
@@ -91,7 +94,11 @@ class _Body(Wire):
 
 
 class ChatBody(_Body):
-    """The body of /v1/chat/completions."""
+    """The body of /v1/chat/completions.
+
+    `user`, `metadata`, `service_tier`, `safety_identifier` and `prompt_cache_key` say nothing of the answer:
+    they are taken, and not kept.
+    """
 
     messages: Messages
     max_completion_tokens: Positive | None = None
@@ -101,15 +108,15 @@ class ChatBody(_Body):
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
-    modalities: list[Literal["text"]] | None = None
+    modalities: Annotated[list[Literal["text"]], Field(max_length=1, fail_fast=True)] | None = None
     store: Literal[False] | None = None
-    metadata: Annotated[dict[str, Any], Field(max_length=16)] | None = None
+    metadata: Metadata | None = None
     service_tier: Literal["auto", "default"] | None = None
     safety_identifier: Text | None = None
     prompt_cache_key: Text | None = None
     continue_final_message: bool | None = None
     add_generation_prompt: bool | None = None
-    chat_template_kwargs: dict[str, Any] | None = None
+    chat_template_kwargs: Annotated[dict[str, Any], Field(max_length=32)] | None = None
 
 
 class CompletionBody(_Body):

@@ -17,7 +17,7 @@ from service.api.openai.usage import usage_of
 from service.api.rendering import finish_headers
 from service.api.responses import JSONResponse
 from service.api.state import Service
-from service.choices import alternatives, generate_choices
+from service.choices import alternatives, generate_answers
 from service.generation import TextModel
 
 
@@ -43,7 +43,7 @@ async def chat(service: Service, body: ChatBody, request: Request) -> Response:
     if body.stream:
         stream = ChatStream(form, choices=len(raws), wants_usage=wants_usage(body))
         return await stream_response(model, raws, stream, request)
-    answers = await run_while_connected(request, generate_choices(model, raws))
+    answers = await run_while_connected(request.receive, generate_answers(model, raws))
     usage = usage_of([answer.finish for answer in answers], len(raws))
     return JSONResponse(whole_chat(answers, usage, form), headers=finish_headers(answers, model.device))
 

@@ -16,7 +16,9 @@ class ChoiceText:
     the answer began with, in the prompt already. With `is_single` calls after the first one are left out.
     """
 
-    def __init__(self, tool_format: ToolFormat | None, *, opening: str, is_single: bool) -> None:
+    def __init__(
+        self, tool_format: ToolFormat | None = None, *, opening: str = "", is_single: bool = False
+    ) -> None:
         self._parser = ToolCallParser(tool_format) if tool_format else None
         self._markers = markers(tool_format) if tool_format else frozenset()
         self._opening = opening
@@ -37,9 +39,14 @@ class ChoiceText:
             text += finish.generated_text[self._sent_characters :]
         return self._parse(text, is_last=finish is not None)
 
+    def content(self, events: Iterable[GenerationEvent]) -> str:
+        """The same where all is content."""
+        return "".join(part.text for part in self.add(events) if isinstance(part, ContentPiece))
+
     def _text_of(self, token: Token) -> str:
         if token.special:
-            return token.text if token.text in self._markers else ""
+            self._sent_characters += len(token.freed)
+            return token.freed + (token.text if token.text in self._markers else "")
         self._sent_characters += len(token.text)
         return token.text
 
@@ -53,7 +60,9 @@ class ChoiceText:
         return [part for part in parts if self._counts(part)]
 
     def _counts(self, part: Part) -> bool:
-        if isinstance(part, ToolCall):
-            self.calls += 1
-            return self.calls == 1 or not self._is_single
+        if not isinstance(part, ToolCall):
+            return True
+        if self._is_single and self.calls:
+            return False
+        self.calls += 1
         return True

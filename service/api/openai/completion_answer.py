@@ -12,6 +12,7 @@ from service.api.openai.answers import (
     Usage,
     encode,
 )
+from service.api.openai.choice_text import ChoiceText
 from service.api.openai.identity import Identity
 from service.api.openai.logprobs import completion_logprobs, spoken_tokens
 from service.api.openai.usage import UsageCount
@@ -55,7 +56,7 @@ class CompletionStream:
         self, form: CompletionForm, *, choices: int, choices_of_a_prompt: int, wants_usage: bool
     ) -> None:
         self._form = form
-        self._sent_characters = [0] * choices
+        self._texts = [ChoiceText() for _ in range(choices)]
         self._said_characters = [0] * choices
         self._usage = UsageCount(choices_of_a_prompt)
         self._wants_usage = wants_usage
@@ -63,14 +64,9 @@ class CompletionStream:
     def add(self, index: int, events: Sequence[GenerationEvent]) -> bytes:
         """What the next events of one choice add."""
         self._usage.add(index, events)
+        text = self._texts[index].content(events)
+        reason = _reason(events[-1]) if isinstance(events[-1], Finish) else None
         tokens = spoken_tokens(events)
-        text = "".join(token.text for token in tokens)
-        self._sent_characters[index] += len(text)
-        reason: CompletionFinishReason | None = None
-        if isinstance(events[-1], Finish):
-            # What waited to be known as no stop string.
-            text += events[-1].generated_text[self._sent_characters[index] :]
-            reason = _reason(events[-1])
         logprobs = self._form.logprobs(tokens, self._said_characters[index])
         self._said_characters[index] += sum(len(token.piece) for token in tokens)
         if not text and not reason and not (logprobs and logprobs.tokens):

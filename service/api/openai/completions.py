@@ -13,7 +13,7 @@ from service.api.openai.usage import usage_of
 from service.api.rendering import finish_headers
 from service.api.responses import JSONResponse
 from service.api.state import Service
-from service.choices import alternatives, generate_choices
+from service.choices import alternatives, generate_answers
 from service.domain import FieldNames, RawRequest
 from service.errors import ValidationError
 
@@ -49,9 +49,10 @@ async def complete(service: Service, body: CompletionBody, request: Request) -> 
             form, choices=len(raws), choices_of_a_prompt=count, wants_usage=wants_usage(body)
         )
         return await stream_response(model, raws, stream, request)
-    answers = await run_while_connected(request, generate_choices(model, raws))
+    answers = await run_while_connected(request.receive, generate_answers(model, raws))
     usage = usage_of([answer.finish for answer in answers], count)
-    return JSONResponse(whole_completion(answers, usage, form), headers=finish_headers(answers, model.device))
+    headers = finish_headers(answers, model.device, prompt_tokens=usage.prompt_tokens)
+    return JSONResponse(whole_completion(answers, usage, form), headers=headers)
 
 
 def to_raws(body: CompletionBody) -> list[RawRequest]:

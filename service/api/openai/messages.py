@@ -5,9 +5,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from service.api.fields import Text, Wire
+from service.prompt.chat import MOST_MESSAGES
 
 _MAX_TOOLS = 128
-_MAX_MESSAGES = 4_096
+_MAX_PARTS = 1_024
 
 
 class TextPart(Wire):
@@ -32,6 +33,7 @@ class ImagePart(Wire):
 
 
 ContentPart = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+ContentParts = Annotated[list[ContentPart], Field(max_length=_MAX_PARTS, fail_fast=True)]
 
 
 class CalledFunction(Wire):
@@ -50,16 +52,19 @@ class CalledTool(Wire):
     index: int | None = None
 
 
+CalledTools = Annotated[list[CalledTool], Field(max_length=_MAX_TOOLS, fail_fast=True)]
+
+
 class Message(Wire):
     """One message. Answers may be sent back as they came: their null and empty fields count for nothing."""
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
-    content: Text | list[ContentPart] | None = None
+    content: Text | ContentParts | None = None
     name: Text | None = None
-    tool_calls: list[CalledTool] | None = None
+    tool_calls: CalledTools | None = None
     tool_call_id: Text | None = None
     refusal: Text | None = None
-    annotations: Annotated[list[Any], Field(max_length=0)] | None = None
+    annotations: Annotated[list[Any], Field(max_length=0, fail_fast=True)] | None = None
     audio: None = None
     function_call: None = None
 
@@ -103,6 +108,6 @@ class ChosenTool(Wire):
     function: ChosenFunction
 
 
-Messages = Annotated[list[Message], Field(min_length=1, max_length=_MAX_MESSAGES)]
-Tools = Annotated[list[Tool], Field(max_length=_MAX_TOOLS)]
+Messages = Annotated[list[Message], Field(min_length=1, max_length=MOST_MESSAGES, fail_fast=True)]
+Tools = Annotated[list[Tool], Field(max_length=_MAX_TOOLS, fail_fast=True)]
 ToolChoice = Literal["none", "auto", "required"] | ChosenTool

@@ -4,9 +4,8 @@ from typing import TypedDict
 
 from service.api.fields import LEAST_POSITIVE
 from service.api.openai.bodies import ChatBody, CompletionBody
+from service.domain import SEEDS
 from service.errors import ValidationError
-
-_SEEDS = 2**63
 
 
 class SamplingFields(TypedDict):
@@ -36,7 +35,7 @@ def sampling_fields(body: ChatBody | CompletionBody) -> SamplingFields:
         repetition_penalty=body.repetition_penalty,
         frequency_penalty=body.frequency_penalty,
         presence_penalty=body.presence_penalty,
-        seed=None if body.seed is None or body.temperature == 0 else body.seed % _SEEDS,
+        seed=None if body.seed is None or body.temperature == 0 else body.seed % SEEDS,
         min_new_tokens=body.min_tokens or 0,
         ignore_eos=bool(body.ignore_eos),
         stop=(body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ()),

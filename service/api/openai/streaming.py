@@ -10,10 +10,9 @@ from starlette.responses import Response
 from service.api.disconnect import run_while_connected
 from service.api.rendering import start_headers
 from service.api.responses import EventStreamResponse, error_frame
-from service.choices import IndexedBatch, IndexedEvents, stream_choices
 from service.domain import GenerationEvent, RawRequest, Start
 from service.errors import TiberError
-from service.generation import TextModel
+from service.generation import IndexedBatch, IndexedEvents, TextModel
 
 _DONE = b"data: [DONE]\n\n"
 
@@ -32,12 +31,13 @@ async def stream_response(
     model: TextModel, raws: Sequence[RawRequest], stream: Stream, request: Request
 ) -> Response:
     """Answer with a stream; errors before the first token still get their own status."""
-    batches = stream_choices(model, raws)
-    first = await run_while_connected(request, anext(batches))
+    batches = model.stream(raws)
+    first = await run_while_connected(request.receive, anext(batches))
     start = first[1][0]
     assert isinstance(start, Start)  # noqa: S101 - narrows the type of what `stream` promises
     return EventStreamResponse(
         _frames(first, batches, stream, request.url.path),
+        batches,
         start_headers(start, model.device),
         # The deadline's own event gets a second to leave.
         limit_s=model.timeout_s + 1,

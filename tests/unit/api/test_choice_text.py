@@ -89,6 +89,18 @@ def test_of_calls_that_may_not_be_parallel_the_first_one_counts() -> None:
     assert calls(with_tools(is_single=True).add([token(CALL + CALL), finish(CALL + CALL)])) == ["f"]
 
 
+def test_the_calls_that_count_are_counted_and_no_others() -> None:
+    choice = with_tools(is_single=True)
+    choice.add([token(CALL + CALL), finish(CALL + CALL)])
+    assert choice.calls == 1
+
+
+def test_text_that_waited_comes_before_the_marker_of_a_call() -> None:
+    freed = Token(id=2, text="<tool_call>", piece="<tool_call>", logprob=None, special=True, freed="held ")
+    parts = with_tools().add([freed, token('{"name": "f", "arguments": {}}'), finish('held {"name"')])
+    assert (content(parts), calls(parts)) == ("held ", ["f"])
+
+
 @pytest.mark.parametrize(
     ("answer", "made"), [('{"name": "f", "arguments": {}}', ["f"]), ('{"name": "f", "argum', [])]
 )

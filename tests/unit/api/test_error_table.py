@@ -100,3 +100,8 @@ def test_openais_endpoints_name_the_field_inside_the_error() -> None:
     other = json.loads(bytes(error_response(errors.DeadlineError("m"), "/v1/models").body))
     assert other["error"]["param"] is None
     assert "param" not in json.loads(bytes(error_response(error, "/generate").body))["error"]
+
+
+def test_neither_the_message_nor_the_field_can_be_made_long() -> None:
+    error = errors.ValidationError("m" * 10**6, param="p" * 10**6)
+    assert len(bytes(error_response(error, "/v1/models").body)) < 5_000

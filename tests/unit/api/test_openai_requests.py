@@ -235,3 +235,23 @@ def test_a_message_needs_what_its_role_needs(message: dict[str, Any]) -> None:
 def test_what_would_be_ignored_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(pydantic.ValidationError):
         ChatBody.model_validate({"messages": [USER], **fields})
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (ChatBody, {"messages": [0] * 9}),
+        (ChatBody, {"messages": [{"role": "user", "content": [0] * 9}]}),
+        (ChatBody, {"messages": [{"role": "assistant", "content": "", "tool_calls": [0] * 9}]}),
+        (ChatBody, {"messages": [USER], "tools": [0] * 9, "stop": [0] * 9, "modalities": [0] * 9}),
+        (ChatBody, {"messages": [USER], **{f"unknown{index}": 1 for index in range(100_000)}}),
+        (CompletionBody, {"prompt": [[""] * 9] * 9}),
+    ],
+    ids=["messages", "content", "tool_calls", "several", "fields", "prompt"],
+)
+def test_a_body_that_is_all_wrong_is_not_described_piece_by_piece(
+    model: type[pydantic.BaseModel], body: dict[str, Any]
+) -> None:
+    with pytest.raises(pydantic.ValidationError) as refusal:
+        model.model_validate(body)
+    assert refusal.value.error_count() <= 6

@@ -129,6 +129,14 @@ def test_a_piece_is_a_tokens_own_text_whatever_waits_or_is_cut() -> None:
     assert [(token.piece, token.text) for token in tokens] == [("a", "a"), ("b", ""), ("c", "")]
 
 
+def test_a_special_token_frees_what_waited_for_a_stop_string() -> None:
+    built = AnswerText(BYTES, frozenset([END_ID]), PROMPT, ["bc"], keep_stop=False)
+    tokens = list(follow(built, [*ids_of("ab"), END_ID, *ids_of("c")]))
+    assert [(token.text, token.freed) for token in tokens] == [("a", ""), ("", ""), (END, "b"), ("c", "")]
+    assert built.finish() == "abc"
+    assert not built.hit_stop
+
+
 def test_a_stop_string_within_one_token_cuts_that_token() -> None:
     built = AnswerText(_words("Hello", "▁world", "!"), frozenset(), [0], ["wor"])
     tokens = list(follow(built, [0, 1, 2]))
