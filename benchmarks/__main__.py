@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: overhead, burst, crash.
+"""The command line of the benchmarks: overhead, burst, crash, structured.
 
 What they measure with is imported late: child processes import this module, too.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="benchmarks",
-    help="Measure the service: what it costs, how it bears a burst, how it survives its engine.",
+    help="Measure the service: what it costs, how it bears a burst, survives its engine, keeps to schemas.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -151,8 +151,50 @@ def crash(
     _finish(record, output, has_failed=bool(results.faults))
 
 
+@app.command()
+def structured(
+    url: Annotated[str | None, typer.Option(help="A running server: http://HOST:PORT.")] = None,
+    token: Annotated[str | None, typer.Option(help="The token that it knows.", envvar="VALID_TOKEN")] = None,
+    model: Annotated[Path | None, _Model] = None,
+    requests: Annotated[int, typer.Option(min=1, help="Requests in all.")] = 1000,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 16,
+    tokens: Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")] = 200,
+    prompt_words: WordsOption = 16,
+    timeout_s: Annotated[
+        float, typer.Option(min=0.1, help="After so long a request counts as hung.")
+    ] = 120.0,
+    seed: SeedOption = 1,
+    output: OutputOption = None,
+) -> None:
+    """Ask for JSON of many schemas; check that every answer that is whole parses and matches."""
+    from benchmarks.record import make_record, read_environment
+    from benchmarks.report import show_structured
+    from benchmarks.structured import StructuredSettings, run_structured
+
+    settings = StructuredSettings(
+        requests=requests,
+        concurrency=concurrency,
+        tokens=tokens,
+        prompt_words=prompt_words,
+        timeout_s=timeout_s,
+        seed=seed,
+    )
+    environment = read_environment()
+    with _target(url, token, model, request_timeout_s=timeout_s) as target:
+        _say(f"{requests} requests to port {target.port}, {concurrency} at once")
+        with _progress(requests) as (advance, _):
+            results = asyncio.run(run_structured(target, settings, advance=advance))
+    show_structured(results, _out)
+    record = make_record(
+        kind="structured", environment=environment, settings=asdict(settings), results=results, model=model
+    )
+    _finish(record, output, has_failed=bool(results.faults))
+
+
 @contextmanager
-def _target(url: str | None, token: str | None, model: Path | None) -> Iterator["Target"]:
+def _target(
+    url: str | None, token: str | None, model: Path | None, **model_settings: float
+) -> Iterator["Target"]:
     from benchmarks.client import Target
     from benchmarks.server import running_server
 
@@ -163,7 +205,7 @@ def _target(url: str | None, token: str | None, model: Path | None) -> Iterator[
             raise ConfigError("--url needs --token, or VALID_TOKEN in the environment")
         yield Target.from_url(url, token)
     elif model is not None:
-        with running_server(model) as server:
+        with running_server(model, **model_settings) as server:
             yield server.target
 
 

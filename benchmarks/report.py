@@ -11,6 +11,7 @@ from benchmarks.cpu import CpuTime
 from benchmarks.crash import CrashResults, CrashSettings
 from benchmarks.overhead import ConcurrencyResult, OverheadResults
 from benchmarks.stats import Spread, median
+from benchmarks.structured import StructuredResults
 
 _MS = 1000
 _MOST_FAULTS_SHOWN = 10
@@ -62,6 +63,19 @@ def show_crash(results: CrashResults, settings: CrashSettings, console: Console)
         f"last stream ended after (limit {settings.end_limit_s:g} s)", f"{results.last_end_s:.3f} s"
     )
     table.add_row(f"next good answer after (limit {settings.answer_limit_s:g} s)", answered)
+    console.print(table)
+    show_faults(results.faults, console)
+
+
+def show_structured(results: StructuredResults, console: Console) -> None:
+    """Print how many answers were as asked for."""
+    table = _pairs(f"{results.requests} requests for JSON of {results.schemas} schemas")
+    table.add_row("whole, and matching their schema", str(results.valid))
+    table.add_row("cut by the limit of tokens", str(results.cut))
+    for schema, count in results.cut_by_schema.items():
+        table.add_row(f"  {schema}", str(count))
+    table.add_row("tokens", str(results.generated_tokens))
+    table.add_row("time", f"{results.elapsed_s:.1f} s")
     console.print(table)
     show_faults(results.faults, console)
 

@@ -48,7 +48,10 @@ def tokenise(model: Path, texts: Sequence[str]) -> list[Prompt]:
     tokenizer = ModelTokenizer.load(model)
 
     async def encode_all() -> list[Prompt]:
-        return [Prompt(text=text, token_ids=await tokenizer.encode(text, add_special_tokens=True)) for text in texts]
+        return [
+            Prompt(text=text, token_ids=await tokenizer.encode(text, add_special_tokens=True))
+            for text in texts
+        ]
 
     return asyncio.run(encode_all())
 

@@ -12,11 +12,16 @@ _REMEMBERED = 256
 _RETRY_AFTER_S = 5.0
 
 
+class _RefusalError(Exception):
+    """A verdict: what is wrong with a grammar."""
+
+
 class GrammarChecker:
     """Asks an engine that compiles grammars and does nothing else; it is started at the first check.
 
     One grammar at a time: when that engine dies or stalls, the grammar in it is to blame. Verdicts,
-    good and bad, are remembered. A check may take `patience_s` seconds, the loading of that engine included.
+    good and bad, are remembered, so only a new grammar waits: `patience_s` seconds at most for those before
+    it, and as long for the start of that engine.
     """
 
     def __init__(self, engine: Engine, *, patience_s: float = 20.0) -> None:
@@ -26,12 +31,12 @@ class GrammarChecker:
         self._is_started = False
         self._checks: OrderedDict[Grammar, asyncio.Task[None]] = OrderedDict()
 
-    async def check(self, grammar: Grammar) -> None:
-        """Return when the engine can compile the grammar.
+    async def check(self, grammar: Grammar, *, name: str = "grammar") -> None:
+        """Return when the engine can follow the grammar, which the client gave in the field `name`.
 
         Raises:
-            ValidationError: it can't, or not in the time allowed; the message has the compiler's reason.
-            UnavailableError: the checker doesn't work, or the service is shutting down.
+            ValidationError: it can't, or not with the time and memory allowed; the message has the reason.
+            UnavailableError: the checker doesn't work, has too much to do, or the service is shutting down.
         """
         task = self._checks.get(grammar)
         if task is None:
@@ -41,7 +46,10 @@ class GrammarChecker:
         self._checks.move_to_end(grammar)
         self._forget_the_oldest()
         # A caller that leaves doesn't end the check: the next grammar would pay for this one's time.
-        await asyncio.shield(task)
+        try:
+            await asyncio.shield(task)
+        except _RefusalError as refusal:
+            raise ValidationError(f"`{name}` {refusal}", param=name) from refusal
 
     async def stop(self) -> None:
         """End the checking engine, and every check with it."""
@@ -58,25 +66,32 @@ class GrammarChecker:
 
     async def _check(self, grammar: Grammar) -> None:
         try:
-            async with self._one_at_a_time, asyncio.timeout(self._patience_s):
+            async with asyncio.timeout(self._patience_s):
+                await self._one_at_a_time.acquire()
+            try:
                 await self._try(grammar)
+            finally:
+                self._one_at_a_time.release()
         except (TimeoutError, UnavailableError) as error:
             # That says nothing of this grammar: it is no verdict to remember.
             self._checks.pop(grammar, None)
             raise UnavailableError("grammars can't be checked now", retry_after_s=_RETRY_AFTER_S) from error
 
     async def _try(self, grammar: Grammar) -> None:
-        if not self._is_started:
-            self._is_started = True
-            await self._engine.start()
-        await self._engine.wait_ready()
+        async with asyncio.timeout(self._patience_s):
+            if not self._is_started:
+                self._is_started = True
+                await self._engine.start()
+            await self._engine.wait_ready()
+        # No deadline from here on: a check that is left alone goes on, and the next grammar would pay for it.
+        # It ends when the engine's supervisor finds that the engine stalls.
         request = GenerationRequest(prompt_ids=[0], sampling=Sampling(max_new_tokens=1, grammar=grammar))
         try:
             async for _ in self._engine.stream(request):
                 pass
         except EngineError as error:
-            raise ValidationError(f"`grammar` can't be compiled: {error.message}", param="grammar") from error
+            raise _RefusalError(f"can't be used: {error.message}") from error
         except UnavailableError as error:
             if self._engine.status().state == "stopped":
                 raise
-            raise ValidationError("`grammar` takes too long to compile", param="grammar") from error
+            raise _RefusalError("takes too much time or memory to compile") from error

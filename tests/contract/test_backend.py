@@ -153,6 +153,7 @@ def test_openvino_seeds_differ_and_eos_ends_an_answer(default_model: Path) -> No
 def test_openvino_raises_from_step_on_a_poison_grammar(default_model: Path) -> None:
     """The trap that makes any exception from step the engine's death: it passes the engine's own checks."""
     backend = load_backend(_config("openvino", str(default_model)))
-    backend.add(1, _request(grammar=Grammar(kind="regex", value="[a-z")))
+    tags = '{"triggers": ["<a>"], "tags": [{"begin": "<b>", "schema": {}, "end": "</b>"}]}'
+    backend.add(1, _request(grammar=Grammar(kind="structural_tags", value=tags)))
     with pytest.raises(RuntimeError):
         backend.step()

@@ -5,6 +5,7 @@ import openvino
 import openvino_genai as genai
 
 from service.domain import GenerationRequest, Grammar, Sampling
+from service.engine.backends.ebnf.grammar import structural_tags, text_grammar
 from service.engine.config import EngineConfig
 from service.engine.protocol import Done, EngineEvent, Failed, PromptScored, TokenDelta
 
@@ -145,5 +146,23 @@ def load_pipeline(config: EngineConfig) -> "genai.ContinuousBatchingPipeline":
 
 
 def structured_output(grammar: Grammar) -> "genai.StructuredOutputConfig":
-    """The runtime's form of a grammar."""
-    return genai.StructuredOutputConfig(**{grammar.kind: grammar.value})
+    """The runtime's form of a grammar.
+
+    The runtime's own translation of JSON schemas ignores keywords, and some of what it allows is no JSON.
+
+    Raises:
+        ValidationError: no grammar can hold answers to it; with the reason.
+    """
+    if grammar.kind != "structural_tags":
+        return genai.StructuredOutputConfig(grammar=text_grammar(grammar))
+    forms = genai.StructuredOutputConfig
+    wanted = structural_tags(grammar)
+    tags = [forms.Tag(tag.begin, forms.EBNF(tag.grammar()), tag.end) for tag in wanted.tags]
+    return forms(
+        structural_tags_config=forms.TriggeredTags(
+            wanted.triggers,
+            tags,
+            at_least_one=wanted.at_least_one,
+            stop_after_first=wanted.stop_after_first,
+        )
+    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from service.engine.backends.ebnf.notation import Rules
+from service.engine.backends.ebnf.notation import Rules, Spelled
 
 # Every whole number of so many digits fits 64 bits.
 _INTEGER_DIGITS = 18
@@ -143,14 +143,8 @@ class Digits:
         if int(high[0]) - int(low[0]) > 1:
             choices.append((str(int(low[0]) + 1), str(int(high[0]) - 1), self._free(rest, decimals)))
         choices.append((high[0], high[0], self._between(zeros, high[1:], decimals)))
-        return rules.sequence(
-            [
-                point,
-                rules.choice(
-                    rules.sequence([self._one(first, last), inner]) for first, last, inner in choices
-                ),
-            ]
-        )
+        digits = [rules.sequence([self._one(first, last), inner]) for first, last, inner in choices]
+        return rules.sequence([point, rules.choice(digits)])
 
     def _free(self, count: int, decimals: int) -> str:
         """So many digits, whichever."""
@@ -164,7 +158,7 @@ class Digits:
         return self._rules.sequence([whole, self._point, fraction])
 
     def _one(self, first: str, last: str) -> str:
-        return self._rules.one_of(((ord(first), ord(last)),))
+        return self._rules.one_of(Spelled(plain=((ord(first), ord(last)),)))
 
 
 def _decimals(value: Decimal) -> int:

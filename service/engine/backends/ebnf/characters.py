@@ -1,34 +1,25 @@
 """Sets of characters, and how they are spelled: in plain text, and in the strings of JSON."""
 
 from itertools import pairwise
-from typing import Protocol
 
-from service.engine.backends.ebnf.notation import Ranges, Rules
+from service.engine.backends.ebnf.notation import Ranges, Spelled
 
-# Unicode without surrogates, which are no characters.
-EVERY: Ranges = ((0x0, 0xD7FF), (0xE000, 0x10FFFF))
+# Unicode without surrogates, which are no characters, and without zero, which ends the compiler's strings.
+EVERY: Ranges = ((0x1, 0xD7FF), (0xE000, 0x10FFFF))
 # What JSON strings hold as it is: neither control characters nor the quote nor the backslash.
 UNESCAPED: Ranges = ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0x7E), (0xA0, 0xD7FF), (0xE000, 0x10FFFF))
-# What follows the backslash in JSON, in the notation of the grammar.
-_ESCAPES = {"\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r", '"': '\\"', "\\": "\\\\"}
+_ESCAPES = {"\b": "b", "\t": "t", "\n": "n", "\f": "f", "\r": "r", '"': '"', "\\": "\\"}
 
 
-class Spelling(Protocol):
-    """How one character of a set is written; None when none of them can be."""
-
-    def __call__(self, ranges: Ranges, rules: Rules) -> str | None: ...
-
-
-def in_json(ranges: Ranges, rules: Rules) -> str | None:
-    """Inside a JSON string."""
-    plain = intersection(ranges, UNESCAPED)
-    escaped = [spelled for character, spelled in _ESCAPES.items() if holds(ranges, character)]
-    return rules.one_of(plain, escaped) if plain or escaped else None
+def in_json(ranges: Ranges) -> Spelled:
+    """How the members are spelled in a JSON string; those are left out that would need a code."""
+    escaped = "".join(letter for character, letter in _ESCAPES.items() if holds(ranges, character))
+    return Spelled(plain=intersection(ranges, UNESCAPED), escaped=escaped)
 
 
-def as_it_is(ranges: Ranges, rules: Rules) -> str | None:
-    """In plain text."""
-    return rules.one_of(ranges) if ranges else None
+def as_they_are(ranges: Ranges) -> Spelled:
+    """How the members are spelled in plain text."""
+    return Spelled(plain=ranges)
 
 
 def only(character: str) -> Ranges:

@@ -1,6 +1,6 @@
 """Tells whether no value can follow two schemas at once, which `oneOf` needs."""
 
-from service.engine.backends.ebnf.reader import Schema, SchemaReader, json_type
+from service.engine.backends.ebnf.reader import Schema, SchemaReader, json_type, spelled
 
 _MOST_DEPTH = 8
 
@@ -42,9 +42,9 @@ def _follow(reader: SchemaReader, schema: object, place: str) -> Schema | None:
 
 def _values(schema: Schema) -> set[str] | None:
     if "const" in schema:
-        return {_spelled(schema["const"])}
+        return {spelled(schema["const"])}
     if isinstance(schema.get("enum"), list):
-        return {_spelled(value) for value in schema["enum"]}
+        return {spelled(value) for value in schema["enum"]}
     return None
 
 
@@ -64,14 +64,3 @@ def _required(schema: Schema) -> set[str]:
     if not isinstance(properties, dict) or not isinstance(required, list):
         return set()
     return {name for name in required if isinstance(name, str) and name in properties}
-
-
-def _spelled(value: object) -> str:
-    """Alike for values that JSON schemas hold to be equal, such as 1 and 1.0."""
-    if isinstance(value, float) and value.is_integer():
-        return repr(int(value))
-    if isinstance(value, list):
-        return f"[{','.join(map(_spelled, value))}]"
-    if isinstance(value, dict):
-        return repr(sorted((name, _spelled(inner)) for name, inner in value.items()))
-    return repr(value)

@@ -1,14 +1,8 @@
-"""Regular expressions as EBNF: the part of ECMA 262 that describes characters and nothing around them."""
+"""Regular expressions: the part of ECMA 262 that describes characters, and nothing around them."""
 
-from service.engine.backends.ebnf.characters import (
-    EVERY,
-    Spelling,
-    complement,
-    intersection,
-    only,
-    union,
-)
-from service.engine.backends.ebnf.notation import Ranges, Rules
+from service.engine.backends.ebnf.automaton import Characters, Choice, Expression, Repeat, Sequence
+from service.engine.backends.ebnf.characters import EVERY, complement, intersection, only, union
+from service.engine.backends.ebnf.notation import Ranges
 
 _DIGITS: Ranges = ((0x30, 0x39),)
 _WORD: Ranges = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
@@ -30,69 +24,71 @@ _CLASSES = {
     "s": _SPACE,
     "S": complement(union(_SPACE, _SPACE_SOMEWHERE)),
 }
-_CONTROLS = {"t": 0x09, "n": 0x0A, "v": 0x0B, "f": 0x0C, "r": 0x0D, "0": 0x00}
+_CONTROLS = {"t": 0x09, "n": 0x0A, "v": 0x0B, "f": 0x0C, "r": 0x0D}
 _HEX_DIGITS = {"x": 2, "u": 4}
 _MOST_REPEATS = 1_000
+
+
+ANYTHING = Repeat(part=Characters(ranges=EVERY), least=0, most=None)
 
 
 class PatternError(ValueError):
     """The expression is broken, or says what the grammar can't."""
 
 
-def pattern(expression: str, spelling: Spelling, rules: Rules, *, is_search: bool) -> str:
-    """All texts that match; `spelling` writes one character of a set.
+def parse_pattern(pattern: str, *, is_search: bool) -> Expression:
+    """Read a pattern.
 
     With `is_search`, as in JSON schemas, anything may come before and after a match, unless ^ and $ forbid.
 
     Raises:
         PatternError: naming the place.
     """
-    return _Parser(expression, spelling, rules, is_search=is_search).whole()
+    return _Parser(pattern, is_search=is_search).whole()
 
 
 class _Parser:
-    """One pass over the expression, from left to right."""
+    """One pass over the pattern, from left to right."""
 
-    def __init__(self, expression: str, spelling: Spelling, rules: Rules, *, is_search: bool) -> None:
-        self._text = expression
+    def __init__(self, pattern: str, *, is_search: bool) -> None:
+        self._text = pattern
         self._at = 0
-        self._spelling = spelling
-        self._rules = rules
-        self._is_search = is_search
+        self._around = (ANYTHING,) if is_search else ()
 
-    def whole(self) -> str:
+    def whole(self) -> Expression:
+        """Read it all."""
         body = self._alternatives(is_outermost=True)
         if self._at < len(self._text):
             raise self._error("a closing bracket without an opening one")
         return body
 
-    def _alternatives(self, *, is_outermost: bool) -> str:
+    def _alternatives(self, *, is_outermost: bool) -> Expression:
         choices = [self._sequence(is_outermost=is_outermost)]
         while self._take("|"):
             choices.append(self._sequence(is_outermost=is_outermost))
-        return self._rules.choice(choices)
+        return Choice(choices=tuple(choices)) if len(choices) > 1 else choices[0]
 
-    def _sequence(self, *, is_outermost: bool) -> str:
-        nothing = self._rules.nothing
-        anything = (
-            self._rules.repeat(self._spell(EVERY), 0, None) if is_outermost and self._is_search else nothing
-        )
-        parts = [nothing if is_outermost and self._take("^") else anything]
+    def _sequence(self, *, is_outermost: bool) -> Expression:
+        parts: list[Expression] = []
+        if is_outermost and not self._take("^"):
+            parts += self._around
         while self._at < len(self._text) and self._peek() not in "|)":
             if is_outermost and self._peek() == "$" and self._text[self._at + 1 : self._at + 2] in ("", "|"):
                 self._at += 1
-                return self._rules.sequence(parts)
+                return Sequence(parts=tuple(parts))
             parts.append(self._repeated())
-        return self._rules.sequence([*parts, anything])
+        if is_outermost:
+            parts += self._around
+        return Sequence(parts=tuple(parts))
 
-    def _repeated(self) -> str:
+    def _repeated(self) -> Expression:
         element = self._element()
         least, most = self._quantifier()
         # A lazy quantifier matches the same texts.
         self._take("?")
         if self._at < len(self._text) and self._peek() in "*+?":
             raise self._error("two quantifiers in a row")
-        return self._rules.repeat(element, least, most)
+        return element if (least, most) == (1, 1) else Repeat(part=element, least=least, most=most)
 
     def _quantifier(self) -> tuple[int, int | None]:
         for sign, bounds in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):
@@ -113,23 +109,23 @@ class _Parser:
             raise self._error("a repetition whose least number is above its greatest")
         return least, most
 
-    def _element(self) -> str:
+    def _element(self) -> Expression:
         character = self._next()
         if character == "(":
             return self._group()
         if character == "[":
-            return self._spell(self._class())
+            return self._one_of(self._class())
         if character == ".":
-            return self._spell(complement(_LINE_ENDS))
+            return self._one_of(complement(_LINE_ENDS))
         if character == "\\":
-            return self._spell(self._escape())
+            return self._one_of(self._escape())
         if character in "*+?{":
             raise self._error("a quantifier with nothing to repeat")
         if character in "^$":
             raise self._error(f"{character} within the expression; it may only begin or end it")
-        return self._spell(only(character))
+        return self._one_of(only(character))
 
-    def _group(self) -> str:
+    def _group(self) -> Expression:
         if self._take("?"):
             if self._take("<") and self._at < len(self._text) and self._peek() not in "=!":
                 self._until(">")
@@ -195,11 +191,10 @@ class _Parser:
             raise self._error(f"\\{letter}, which a grammar can't express")
         return only(letter)
 
-    def _spell(self, ranges: Ranges) -> str:
-        spelled = self._spelling(ranges, self._rules)
-        if spelled is None:
-            raise self._error("a character that can't stand here")
-        return spelled
+    def _one_of(self, ranges: Ranges) -> Expression:
+        if not ranges:
+            raise self._error("a class without a character")
+        return Characters(ranges=ranges)
 
     def _peek(self) -> str:
         return self._text[self._at]

@@ -41,6 +41,7 @@ _BY_TYPE = {
 }
 TYPES = tuple(_BY_TYPE)
 _COMBINING = ("$ref", "allOf", "anyOf", "oneOf", "const", "enum")
+_MOST_COUNT = 1_000
 _KNOWN = _ANNOTATIONS.union({"type"}, _COMBINING, *_BY_TYPE.values())
 _MOST_REFERENCES = 200
 _SHOWN_CHARACTERS = 120
@@ -71,6 +72,8 @@ class SchemaReader:
             raise refusal(place, "false allows no answer")
         if not isinstance(schema, dict):
             raise refusal(place, "a schema must be an object, true or false")
+        if "$id" in schema and place != "#":
+            raise refusal(place, "`$id` is supported at the top alone")
         for keyword in schema:
             if keyword not in _KNOWN and not keyword.startswith("x-"):
                 raise refusal(place, f"`{keyword}` is not supported")
@@ -81,12 +84,14 @@ class SchemaReader:
         }
 
     def combining(self, asserted: Schema, place: str) -> str | None:
-        """The one keyword that stands for the whole schema, if there is one; `type` alone may stand beside it."""
+        """The one keyword that stands for the whole schema, if any; only `type` may stand beside it."""
         found = [keyword for keyword in _COMBINING if keyword in asserted]
         if not found:
             return None
+        # Generators write both for a single value.
+        beside = {"type", "enum"} if found[0] == "const" else {"type"}
         for other in asserted:
-            if other != found[0] and other != "type":
+            if other != found[0] and other not in beside:
                 raise refusal(place, f"`{other}` beside `{found[0]}` is not supported")
         return found[0]
 
@@ -155,6 +160,8 @@ def count(asserted: Schema, keyword: str, place: str) -> int | None:
         return None
     if value < 0 or value != int(value):
         raise refusal(place, f"`{keyword}` must be a whole number, 0 or more")
+    if value > _MOST_COUNT:
+        raise refusal(place, f"`{keyword}` may be at most {_MOST_COUNT}; it is {int(value)}")
     return int(value)
 
 
@@ -168,12 +175,27 @@ def number(asserted: Schema, keyword: str, place: str) -> Decimal | None:
     return Decimal(str(value))
 
 
-def member(asserted: Schema, keyword: str, kind: type, place: str) -> Any:
-    """A keyword's value, an empty one when it isn't there; refused when it is of another kind."""
-    value = asserted.get(keyword, kind())
-    if not isinstance(value, kind):
-        names = {dict: "an object", list: "a list", str: "a string"}
-        raise refusal(place, f"`{keyword}` must be {names[kind]}")
+def items(asserted: Schema, keyword: str, place: str) -> list[object]:
+    """A keyword's value where it must be a list; empty when it isn't there."""
+    value = asserted.get(keyword, [])
+    if not isinstance(value, list):
+        raise refusal(place, f"`{keyword}` must be a list")
+    return value
+
+
+def mapping(asserted: Schema, keyword: str, place: str) -> dict[str, object]:
+    """A keyword's value where it must be an object; empty when it isn't there."""
+    value = asserted.get(keyword, {})
+    if not isinstance(value, dict):
+        raise refusal(place, f"`{keyword}` must be an object")
+    return value
+
+
+def text(asserted: Schema, keyword: str, place: str) -> str:
+    """A keyword's value where it must be a string."""
+    value = asserted[keyword]
+    if not isinstance(value, str):
+        raise refusal(place, f"`{keyword}` must be a string")
     return value
 
 
@@ -185,6 +207,17 @@ def json_type(value: object) -> str:
         return "integer"
     names: dict[type, str] = {float: "number", str: "string", list: "array", dict: "object"}
     return names.get(type(value), "null")
+
+
+def spelled(value: object) -> str:
+    """Alike for values that JSON schemas hold to be equal, such as 1 and 1.0."""
+    if isinstance(value, float) and value.is_integer():
+        return repr(int(value))
+    if isinstance(value, list):
+        return f"[{','.join(map(spelled, value))}]"
+    if isinstance(value, dict):
+        return repr(sorted((name, spelled(inner)) for name, inner in value.items()))
+    return repr(value)
 
 
 def _references(node: object) -> Iterator[str]:

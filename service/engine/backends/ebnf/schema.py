@@ -1,31 +1,42 @@
 """Translates a JSON schema; what the grammar can't hold an answer to is refused by name."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import combinations
 
 import msgspec
 
+from service.engine.backends.ebnf.automaton import Characters, Choice, Expression, Repeat, Sequence
 from service.engine.backends.ebnf.bounds import MOST_INTEGER, MOST_NUMBER, Digits, Interval
-from service.engine.backends.ebnf.characters import EVERY, in_json
+from service.engine.backends.ebnf.characters import EVERY, as_they_are, in_json, only, union
 from service.engine.backends.ebnf.distinct import are_distinct
 from service.engine.backends.ebnf.formats import FORMATS
+from service.engine.backends.ebnf.matching import matching
 from service.engine.backends.ebnf.names import other_names
 from service.engine.backends.ebnf.notation import Rules
-from service.engine.backends.ebnf.pattern import PatternError, pattern
+from service.engine.backends.ebnf.pattern import ANYTHING, PatternError, parse_pattern
 from service.engine.backends.ebnf.reader import (
     Schema,
     SchemaReader,
     count,
+    items,
     json_type,
-    member,
+    mapping,
     number,
     refusal,
+    spelled,
+    text,
 )
 from service.errors import ValidationError
 
 # Small models never stop writing blanks that a grammar allows without end.
 _MOST_INDENT = 20
 _MOST_ONE_OF = 64
+_SPACE = Characters(ranges=only(" "))
+_BLANK = Repeat(part=_SPACE, least=0, most=1)
+_INDENTED = Sequence(parts=(Characters(ranges=only("\n")), Repeat(part=_SPACE, least=0, most=_MOST_INDENT)))
+_GAP = Choice(choices=(_BLANK, _INDENTED))
+# What values, names and closing brackets begin with.
+_AFTER_BLANKS = union(*map(only, '"-0123456789tfn[]{}'))
 
 
 def schema_grammar(schema_text: str) -> str:
@@ -55,23 +66,21 @@ class _Translator:
         # References on the way from the last bracket to here: to meet one again means to go in circles.
         self._open: tuple[str, ...] = ()
         rules = self._rules
-        indent = rules.repeat(rules.text(" "), 0, _MOST_INDENT)
-        self._gap = rules.choice([rules.nothing, rules.text(" "), rules.sequence([rules.text("\n"), indent])])
-        self._colon = rules.sequence([rules.text(":"), rules.optional(rules.text(" "))])
+        self._gap = self._blanks(_GAP)
+        self._colon = rules.sequence([rules.text(":"), self._blanks(_BLANK)])
         self._comma = rules.sequence([rules.text(","), self._gap])
-        self._quote = rules.text('"')
-        self._character = in_json(EVERY, rules) or rules.nothing
-        self._text = self._quoted(rules.repeat(self._character, 0, None))
+        self._matching: dict[Expression, str] = {}
+        self._any_text = self._quoted(ANYTHING)
         self._digits = Digits(rules)
         self._boolean = rules.choice([rules.text("true"), rules.text("false")])
         self._null = rules.text("null")
         self._any = rules.reserve()
-        members = self._listed(self._entry(self._text, self._any), 0, None)
+        members = self._listed(self._entry(self._any_text, self._any), 0, None)
         values = [
             self._enclosed("{", members, "}"),
             self._enclosed("[", self._listed(self._any, 0, None), "]"),
         ]
-        values += [self._text, self._digits.number(), self._boolean, self._null]
+        values += [self._any_text, self._digits.number(), self._boolean, self._null]
         rules.define(self._any, rules.choice(values))
 
     def grammar(self) -> str:
@@ -116,7 +125,7 @@ class _Translator:
     def _choices(self, asserted: Schema, keyword: str, place: str) -> str:
         if "type" in asserted:
             raise refusal(place, f"`type` beside `{keyword}` is not supported")
-        choices = member(asserted, keyword, list, place)
+        choices = items(asserted, keyword, place)
         if not choices:
             raise refusal(place, f"`{keyword}` must not be empty")
         if keyword == "allOf" and len(choices) > 1:
@@ -128,7 +137,7 @@ class _Translator:
         ]
         return self._rules.choice(translated)
 
-    def _check_one_of(self, choices: Sequence[object], place: str) -> None:
+    def _check_one_of(self, choices: list[object], place: str) -> None:
         if len(choices) > _MOST_ONE_OF:
             raise refusal(place, f"`oneOf` may have at most {_MOST_ONE_OF} schemas; it has {len(choices)}")
         for one, other in combinations(choices, 2):
@@ -140,7 +149,10 @@ class _Translator:
                 )
 
     def _values(self, asserted: Schema, place: str) -> str:
-        values = [asserted["const"]] if "const" in asserted else member(asserted, "enum", list, place)
+        values = items(asserted, "enum", place)
+        if "const" in asserted:
+            is_listed = "enum" not in asserted or spelled(asserted["const"]) in map(spelled, values)
+            values = [asserted["const"]] if is_listed else []
         if "type" in asserted:
             types = self._reader.types(asserted, place)
             is_number = "number" in types
@@ -188,36 +200,35 @@ class _Translator:
     def _string(self, asserted: Schema, place: str) -> str:
         given = [keyword for keyword in ("pattern", "format") if keyword in asserted]
         least, most = self._counts(asserted, "minLength", "maxLength", place)
-        if not given:
-            return self._quoted(self._rules.repeat(self._character, least, most))
-        if len(given) > 1 or (least, most) != (0, None):
+        if len(given) > 1 or (given and (least, most) != (0, None)):
             raise refusal(place, f"`{given[0]}` beside `format`, `minLength` or `maxLength` is not supported")
-        text = member(asserted, given[0], str, place)
-        if given == ["format"]:
-            if text not in FORMATS:
-                raise refusal(place, f"`format` must be one of {', '.join(FORMATS)}")
-            text = f"^{FORMATS[text]}$"
         try:
-            inner = pattern(text, in_json, self._rules, is_search=True)
+            if not given:
+                return self._quoted(Repeat(part=Characters(ranges=EVERY), least=least, most=most))
+            pattern = text(asserted, given[0], place)
+            if given == ["pattern"]:
+                return self._quoted(parse_pattern(pattern, is_search=True))
+            if pattern not in FORMATS:
+                raise refusal(place, f"`format` must be one of {', '.join(FORMATS)}")
+            return self._quoted(parse_pattern(FORMATS[pattern], is_search=False))
         except PatternError as error:
-            raise refusal(place, f"`pattern`: {error}") from error
-        return self._quoted(inner)
+            raise refusal(place, f"`{given[0] if given else 'maxLength'}`: {error}") from error
 
     def _array(self, asserted: Schema, place: str) -> str:
         least, most = self._counts(asserted, "minItems", "maxItems", place)
         unique = asserted.get("uniqueItems", False)
         if unique is not False and (unique is not True or most is None or most > 1):
             raise refusal(place, "`uniqueItems` is not supported")
-        prefix = member(asserted, "prefixItems", list, place)[:most]
+        prefix = items(asserted, "prefixItems", place)[:most]
         first = [self._inner(schema, f"{place}/prefixItems/{index}") for index, schema in enumerate(prefix)]
         room = None if most is None else most - len(first)
         missing = max(0, least - len(first))
-        items = asserted.get("items", True)
-        if items is False or room == 0:
+        others = asserted.get("items", True)
+        if others is False or room == 0:
             if missing:
                 raise refusal(place, f"`minItems` is {least}, but only {len(first)} are allowed")
             return self._enclosed("[", self._after_commas(first), "]")
-        item = self._inner(items, f"{place}/items")
+        item = self._inner(others, f"{place}/items")
         if not first:
             return self._enclosed("[", self._listed(item, least, most), "]")
         more = self._rules.repeat(self._rules.sequence([self._comma, item]), missing, room)
@@ -225,14 +236,16 @@ class _Translator:
 
     def _object(self, asserted: Schema, place: str) -> str:
         least, most = self._counts(asserted, "minProperties", "maxProperties", place)
-        required = member(asserted, "required", list, place)
-        if not all(isinstance(name, str) for name in required):
+        required = [name for name in items(asserted, "required", place) if isinstance(name, str)]
+        if len(required) < len(items(asserted, "required", place)):
             raise refusal(place, "`required` must be a list of strings")
         others = asserted.get("additionalProperties", True)
-        properties = member(asserted, "properties", dict, place)
-        properties |= {name: others for name in required if name not in properties}
+        declared = mapping(asserted, "properties", place)
+        undeclared = {name: others for name in required if name not in declared}
         properties = {
-            name: schema for name, schema in properties.items() if schema is not False or name in required
+            name: schema
+            for name, schema in (declared | undeclared).items()
+            if schema is not False or name in required
         }
         if not properties:
             return self._map(others, least, most, place)
@@ -261,7 +274,7 @@ class _Translator:
             if least:
                 raise refusal(place, "`minProperties` asks for a property, but none is allowed")
             return self._rules.text("{}")
-        entry = self._entry(self._text, self._inner(others, f"{place}/additionalProperties"))
+        entry = self._entry(self._any_text, self._inner(others, f"{place}/additionalProperties"))
         return self._enclosed("{", self._listed(entry, least, most), "}")
 
     def _members(self, entries: list[str], required: list[bool], other: str | None, room: int | None) -> str:
@@ -287,10 +300,17 @@ class _Translator:
     def _literals(self, values: Iterable[object]) -> str:
         return self._rules.choice(self._rules.text(msgspec.json.encode(value).decode()) for value in values)
 
-    def _quoted(self, inner: str) -> str:
-        return self._rules.sequence([self._quote, inner, self._quote])
+    def _blanks(self, expression: Expression) -> str:
+        return matching(expression, as_they_are, self._rules, ending="", before=_AFTER_BLANKS)
 
-    def _after_commas(self, elements: Sequence[str]) -> str:
+    def _quoted(self, expression: Expression) -> str:
+        """The string of all texts that match. Raises: PatternError."""
+        if expression not in self._matching:
+            rest = matching(expression, in_json, self._rules, ending='"')
+            self._matching[expression] = self._rules.sequence([self._rules.text('"'), rest])
+        return self._matching[expression]
+
+    def _after_commas(self, elements: list[str]) -> str:
         return self._rules.sequence(
             part
             for index, element in enumerate(elements)
