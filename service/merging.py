@@ -8,15 +8,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def merged(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[int, T], None]:
+def merged(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[int, T], None]:
     """All items of `streams` as they come, each with the index of its stream.
 
     The first error of one ends them all; closing this closes them all.
     """
-    items = _only(streams[0]) if len(streams) == 1 else _race(streams)
-    async with aclosing(items):
-        async for item in items:
-            yield item
+    return _only(streams[0]) if len(streams) == 1 else _race(streams)
 
 
 async def _only(stream: AsyncGenerator[T, None]) -> AsyncGenerator[tuple[int, T], None]:

@@ -1,6 +1,7 @@
 """Runs the application: drains on SIGTERM, ends at once on the second one and on Ctrl-C."""
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -69,6 +70,9 @@ class Server(uvicorn.Server):
     async def _announce(self) -> None:
         for model in self._service.models.values():
             await model.engine.wait_ready()
+        # What is here now stays: no collection need look at it again, which would stop the event loop.
+        gc.collect()
+        gc.freeze()
         self._on_ready()
 
     async def _drain(self) -> None:
