@@ -27,6 +27,8 @@ def _describe_one(error: dict[str, Any], body: object) -> str:
         return f"`{field}`: its `type` must be one of {error['ctx']['expected_tags']}"
     if error["type"] == "extra_forbidden":
         return f"`{field}` is not a known parameter"
+    if not field and error["type"] == "value_error":
+        return f"the body {error['ctx']['error']}"
     if not field:
         return "the body must be a JSON object sent with `Content-Type: application/json`"
     value = error.get("input")

@@ -109,6 +109,12 @@ def test_a_bad_body_is_400(client: httpx.Client, body: bytes) -> None:
         )
 
 
+def test_a_body_of_too_many_fields_is_told_so(client: httpx.Client) -> None:
+    fields = {f"unknown{index}": 1 for index in range(100)}
+    message = _check(client.post("/generate", json={"inputs": "a", **fields}), 400, "validation")
+    assert "101 fields" in message
+
+
 def test_a_body_sent_as_something_else_is_told_the_content_type(client: httpx.Client) -> None:
     response = client.post("/generate", content=b"inputs=a", headers={"content-type": "text/plain"})
     assert "application/json" in _check(response, 400, "validation")
