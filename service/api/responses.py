@@ -69,9 +69,10 @@ class EventStreamResponse(Response):
             async with asyncio.timeout(self._limit_s):
                 async for frames in self._frames:
                     await send({"type": "http.response.body", "body": frames, "more_body": True})
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
+            # The answer stays unfinished, for which the server closes the connection.
             _log.warning("slow_reader_cut_off", limit_s=self._limit_s)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def error_response(error: TiberError, path: str) -> Response:

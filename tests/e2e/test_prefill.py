@@ -26,8 +26,10 @@ def test_every_token_of_the_prompt_is_told_and_only_the_first_has_no_logprob(
 
 
 def test_a_likely_token_has_a_higher_logprob_than_an_unlikely_one(real_server: RunningServer) -> None:
-    likely = prefill_of(real_server, "The capital of France is Paris")[-1]
-    unlikely = prefill_of(real_server, "The capital of France is cheese")[-1]
+    # A beginning of its own, so that the prefix cache knows nothing of it.
+    beginning = f"{secrets.token_hex(4)}. The capital of France is"
+    likely = prefill_of(real_server, f"{beginning} Paris")[-1]
+    unlikely = prefill_of(real_server, f"{beginning} cheese")[-1]
     assert likely["text"] == " Paris"
     assert likely["logprob"] > unlikely["logprob"]
 
