@@ -127,7 +127,8 @@ class TextModel:
                 f"the request asks for {len(raws)}",
                 param="n",
             )
-        for raw in raws:
+        # The answers to one prompt differ in nothing but their seed.
+        for raw in {id(raw.prompt): raw for raw in raws}.values():
             check_parameters(raw, self.limits)
 
     async def _run(

@@ -14,6 +14,7 @@ from service.errors import ValidationError
 from service.manifest import ToolFormat
 from service.prompt.tool_choice import forced_call, strict_tags
 
+_MOST_TOOL_BYTES = 2**18
 JSON_OBJECT = Grammar(kind="json_schema", value='{"type":"object","additionalProperties":true}')
 
 
@@ -55,9 +56,10 @@ def tool_use_of(body: ChatBody, tool_format: ToolFormat) -> ToolUse:
     """What `tools` and `tool_choice` come to.
 
     Raises:
-        ValidationError: the choice is of a tool that is not there, or a schema is no good.
+        ValidationError: the choice is of a tool that is not there, or a schema is no good or too large.
     """
     tools = [tool.model_dump(exclude_unset=True) for tool in body.tools or ()]
+    _check_size(tools)
     choice = body.tool_choice or "auto"
     if choice == "none" or (choice == "auto" and not tools):
         return ToolUse()
@@ -66,6 +68,18 @@ def tool_use_of(body: ChatBody, tool_format: ToolFormat) -> ToolUse:
     name = choice.function.name if isinstance(choice, ChosenTool) else None
     forced = forced_call(tools, tool_format, name)
     return ToolUse(tools=tools, opening=forced.opening, grammar=forced.grammar)
+
+
+def _check_size(tools: Sequence[dict[str, Any]]) -> None:
+    """Refuse tools so large that making their grammar would stop the event loop."""
+    try:
+        size = len(msgspec.json.encode(tools))
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise ValidationError("`tools` must be valid JSON of reasonable depth", param="tools") from error
+    if size > _MOST_TOOL_BYTES:
+        raise ValidationError(
+            f"`tools` must have at most {_MOST_TOOL_BYTES} bytes of JSON; they have {size}", param="tools"
+        )
 
 
 def _grammar_of(response_format: ResponseFormat | None) -> Grammar | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from service.api.openai.answers import Usage
-from service.domain import Finish, GenerationEvent, Start
+from service.domain import Finish, GenerationEvent
 
 
 class UsageCount:
@@ -17,10 +17,10 @@ class UsageCount:
     def add(self, index: int, events: Iterable[GenerationEvent]) -> None:
         """Count the events of the choice `index`."""
         for event in events:
-            if isinstance(event, Start) and index % self._choices == 0:
-                self._prompt_tokens += event.prompt_tokens
-            elif isinstance(event, Finish):
+            if isinstance(event, Finish):
                 self._completion_tokens += event.generated_tokens
+                if index % self._choices == 0:
+                    self._prompt_tokens += event.prompt_tokens
 
     def total(self) -> Usage:
         """All that was counted."""
@@ -32,6 +32,5 @@ def usage_of(finishes: Iterable[Finish], choices_of_a_prompt: int) -> Usage:
     """The same of answers that are whole, in the order of their choices."""
     count = UsageCount(choices_of_a_prompt)
     for index, finish in enumerate(finishes):
-        start = Start(prompt_tokens=finish.prompt_tokens, seed=finish.seed, queue_s=0)
-        count.add(index, (start, finish))
+        count.add(index, (finish,))
     return count.total()

@@ -128,6 +128,14 @@ def test_tgis_forms_of_a_response_format_are_grammars_too(
     assert chat(response_format=response_format).grammar == Grammar(kind=kind, value=value)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("description", ["x" * 300_000, {"a": "\ud800"}], ids=["large", "no JSON"])
+def test_tools_that_would_stop_the_event_loop_are_refused(description: Any) -> None:
+    function = {"name": "f", "parameters": {"type": "object", "description": description}}
+    with pytest.raises(ValidationError) as refusal:
+        chat(tools=[{"type": "function", "function": function}], tool_choice="required")
+    assert refusal.value.param == "tools"
+
+
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
