@@ -4,10 +4,12 @@ TiberError
 ├── ValidationError       the request breaks a documented rule; `param` names the field
 ├── TooLargeError         the request is bigger than the service reads
 ├── UnauthorizedError     no valid token came with the request
+├── ForbiddenError        this token may not do that
+├── SlowClientError       the request took too long to arrive
 ├── NotFoundError         no such path or model
 ├── RetryableError        something that passes; `retry_after_s` says when to try again
 │   ├── BannedError       this client is banned for a while
-│   ├── OverloadedError   as many requests as allowed are running or waiting
+│   ├── OverloadedError   as many requests as allowed are running, waiting, or came from this client
 │   └── UnavailableError  the engine is starting, restarting or draining
 ├── DeadlineError         the request's time is up
 ├── EngineError           the engine refused or failed on this one request
@@ -38,6 +40,14 @@ class TooLargeError(TiberError):
 
 class UnauthorizedError(TiberError):
     """No valid token came with the request."""
+
+
+class ForbiddenError(TiberError):
+    """This token may not do that."""
+
+
+class SlowClientError(TiberError):
+    """The request took too long to arrive."""
 
 
 class RetryableError(TiberError):

@@ -13,12 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
+from service.api.authentication import Authentication
+from service.api.body_limit import BodyLimit
 from service.api.disconnect import ClientGoneError
 from service.api.generate import generate_router
 from service.api.invalid import describe_invalid, param_of
 from service.api.invocations import invocations_router
 from service.api.metrics import metrics_router
-from service.api.middleware import Authentication, BodyLimit, RequestContext
 from service.api.model_path import ORIGINAL_PATH, ModelPath
 from service.api.openai.chat import chat_router
 from service.api.openai.completions import completions_router
@@ -26,6 +27,7 @@ from service.api.openai.models import models_router
 from service.api.openapi import OPENAPI_PATH, document
 from service.api.operations import operations_router
 from service.api.playground import playground_router
+from service.api.request_context import RequestContext
 from service.api.responses import error_response, status_response
 from service.api.state import Service
 from service.api.tokens import tokens_router
@@ -60,12 +62,14 @@ def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManag
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None, None]:
         for model in service.models.values():
             await model.start()
-        loop_watch = asyncio.create_task(service.metrics.event_loop.run())
+        runs = (service.metrics.event_loop.run, *service.background)
+        background = [asyncio.ensure_future(run()) for run in runs]
         try:
             yield
         finally:
-            loop_watch.cancel()
-            await asyncio.gather(loop_watch, return_exceptions=True)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
             for model in service.models.values():
                 await model.stop()
             if service.tracing is not None:

@@ -29,6 +29,8 @@ _KINDS: dict[type[errors.TiberError], ErrorKind] = {
     errors.ValidationError: ErrorKind(status=400, type="validation", tgi_type="validation"),
     errors.UnauthorizedError: ErrorKind(status=401, type="unauthorized", tgi_type="unauthorized"),
     errors.BannedError: ErrorKind(status=403, type="banned", tgi_type="banned"),
+    errors.ForbiddenError: ErrorKind(status=403, type="forbidden", tgi_type="forbidden"),
+    errors.SlowClientError: ErrorKind(status=408, type="timeout", tgi_type="validation"),
     errors.NotFoundError: ErrorKind(status=404, type="not_found", tgi_type="not_found"),
     errors.TooLargeError: ErrorKind(status=413, type="too_large", tgi_type="validation"),
     errors.OverloadedError: ErrorKind(status=429, type="overloaded", tgi_type="overloaded"),

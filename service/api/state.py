@@ -1,6 +1,6 @@
 """What the routes need, put together by bootstrap."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -10,6 +10,7 @@ from service.api.trace_context import Tracing
 from service.auth.guard import AuthGuard
 from service.errors import NotFoundError
 from service.generation import TextModel
+from service.settings import LimitSettings, TLSSettings
 from service.telemetry.metrics import Metrics
 
 # What Hugging Face's clients send when their user named no model.
@@ -27,6 +28,11 @@ class Service:
     serves_metrics: bool
     guards_metrics: bool
     tracing: Tracing | None
+    limits: LimitSettings
+    tls: TLSSettings
+    cors_origins: tuple[str, ...]
+    background: Sequence[Callable[[], Awaitable[None]]] = ()
+    """What runs beside the requests, from the start until it is cancelled at the end."""
     is_draining: bool = False
 
     def model(self, request: Request, name: str | None = None) -> TextModel:

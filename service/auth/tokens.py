@@ -12,6 +12,7 @@ from service.auth.token_file import StoredToken, locked, read_tokens, write_toke
 from service.auth.token_text import hash_token, new_token
 from service.auth.token_watch import TokenWatch
 from service.errors import ConfigError
+from service.rate import RateLimit
 
 ENVIRONMENT_NAME = "VALID_TOKEN"
 
@@ -21,11 +22,19 @@ _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRecord:
-    """What may be shown of a token; `created_at` is None for the environment's."""
+    """What may be shown of a token, and what it allows; `created_at` is None for the environment's.
+
+    `models` empty means every model. `rate` and `max_concurrent` None mean the service's defaults.
+    """
 
     name: str
     id: str
     created_at: datetime | None
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    models: tuple[str, ...] = ()
+    rate: RateLimit | None = None
+    max_concurrent: int | None = None
 
 
 _ENVIRONMENT_RECORD = TokenRecord(name=ENVIRONMENT_NAME, id="environment", created_at=None)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
-from service.settings import AuthSettings, ModelSettings, Settings
+from service.settings import AuthSettings, LimitSettings, ModelSettings, Settings, TLSSettings
 from tests.support.server import RunningServer
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -50,9 +50,16 @@ def test_the_python_blocks_print_an_answer(real_server: RunningServer, code: str
 def settings_table() -> str:
     """The settings as the README shows them."""
     rows = ["| setting | default | meaning |", "| --- | --- | --- |"]
-    for prefix, section in (("", Settings), ("auth.", AuthSettings), ("models[].", ModelSettings)):
+    sections = {
+        "": Settings,
+        "auth.": AuthSettings,
+        "limits.": LimitSettings,
+        "tls.": TLSSettings,
+        "models[].": ModelSettings,
+    }
+    for prefix, section in sections.items():
         for name, field in section.model_fields.items():
-            if name in ("auth", "models"):
+            if f"{name}." in sections or name == "models":
                 continue
             default = "required" if field.default is PydanticUndefined else _shown(field.default)
             rows.append(f"| `{prefix}{name}` | {default} | {field.description} |")

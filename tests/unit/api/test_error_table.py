@@ -13,6 +13,8 @@ ROWS = [
     (errors.ValidationError("m", param="p"), 400, "validation", "validation"),
     (errors.UnauthorizedError("m"), 401, "unauthorized", "unauthorized"),
     (errors.BannedError("m", retry_after_s=9), 403, "banned", "banned"),
+    (errors.ForbiddenError("m"), 403, "forbidden", "forbidden"),
+    (errors.SlowClientError("m"), 408, "timeout", "validation"),
     (errors.NotFoundError("m"), 404, "not_found", "not_found"),
     (errors.TooLargeError("m"), 413, "too_large", "validation"),
     (errors.OverloadedError("m", retry_after_s=9), 429, "overloaded", "overloaded"),

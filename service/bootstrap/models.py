@@ -1,20 +1,11 @@
-"""Builds every part from the settings: the only wiring."""
+"""Builds the models: engine, tokenizer, limits."""
 
 import secrets
-import time
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.admission import Admission
-from service.api.model_path import is_free
-from service.api.openapi_endpoints import ENDPOINTS
-from service.api.state import Service
-from service.auth.guard import AuthGuard
-from service.auth.memory import MemoryFailureStore
-from service.auth.policy import BanPolicy
-from service.auth.tokens import TokenStore
 from service.domain import TokenLimits
 from service.engine.config import EngineConfig
 from service.engine.grammar import GrammarChecker
@@ -25,7 +16,7 @@ from service.manifest import FILE_NAME, Manifest, read_manifest
 from service.memory import memory_limit_bytes
 from service.observer import ObserverFactory, Observers
 from service.prompt.chat import ChatTemplate
-from service.settings import AuthSettings, ModelSettings, Settings
+from service.settings import ModelSettings
 from service.telemetry.live import ModelState
 from service.telemetry.metrics import Metrics
 from service.text.tokenizer import ModelTokenizer
@@ -46,37 +37,6 @@ _SEED_BITS = 53
 _CPU_PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "64"}
 
 
-def build_service(settings: Settings, *, extra_token: str | None) -> Service:
-    """Wire the service; nothing is started yet. `extra_token` is accepted beside the stored ones.
-
-    Raises:
-        ConfigError: two models of one name, or one of a name that is an endpoint's.
-        ModelFolderError: a model's folder is not whole.
-    """
-    release = version("tiber-serve")
-    metrics = Metrics(version=release)
-    tracing = _build_tracing(settings, release)
-    models: dict[str, TextModel] = {}
-    for model_settings in settings.models or discover_models(MODELS_FOLDER):
-        model = _build_model(model_settings, metrics, tracing)
-        if model.name in models:
-            raise ConfigError(f"two models are named {model.name!r}: give one of them another `name`")
-        if not is_free(model.name, (path for _, path in ENDPOINTS)):
-            raise ConfigError(
-                f"a model can't be named {model.name!r}: its paths would hide the service's own"
-            )
-        models[model.name] = model
-    return Service(
-        models=models,
-        guard=_build_guard(settings.auth, extra_token, metrics),
-        max_body_bytes=settings.max_body_bytes,
-        metrics=metrics,
-        serves_metrics=settings.metrics,
-        guards_metrics=settings.metrics_auth,
-        tracing=tracing,
-    )
-
-
 def discover_models(folder: Path) -> tuple[ModelSettings, ...]:
     """The one converted model under `folder`, for when no model is named.
 
@@ -95,37 +55,12 @@ def discover_models(folder: Path) -> tuple[ModelSettings, ...]:
     return (ModelSettings(path=found[0]),)
 
 
-def build_token_store(auth: AuthSettings, extra_token: str | None = None) -> TokenStore:
-    """The stored tokens, and one from the environment beside them."""
-    return TokenStore(auth.tokens_file, environment_token=extra_token)
+def build_model(settings: ModelSettings, metrics: Metrics, tracing: "Tracing | None") -> TextModel:
+    """One model with its engine; nothing is started.
 
-
-def _build_guard(auth: AuthSettings, extra_token: str | None, metrics: Metrics) -> AuthGuard:
-    policy = BanPolicy(max_failures=auth.max_failures, ban_s=auth.ban_s, reset_s=auth.reset_s)
-    return AuthGuard(
-        tokens=build_token_store(auth, extra_token),
-        failures=MemoryFailureStore(),
-        policy=policy,
-        trusted_proxies=auth.trusted_proxies,
-        clock=time.monotonic,
-        observer=metrics.authentication,
-    )
-
-
-def _build_tracing(settings: Settings, release: str) -> "Tracing | None":
-    if settings.otel_endpoint is None:
-        return None
-    try:
-        # Imported late: the extra it needs may not be installed.
-        from service.telemetry.tracing import Tracing
-    except ImportError as error:
-        raise ConfigError(
-            "otel_endpoint is set, but OpenTelemetry is not installed: pip install 'tiber-serve[otel]'"
-        ) from error
-    return Tracing(str(settings.otel_endpoint), version=release)
-
-
-def _build_model(settings: ModelSettings, metrics: Metrics, tracing: "Tracing | None") -> TextModel:
+    Raises:
+        ModelFolderError: its folder is not whole.
+    """
     manifest = read_manifest(settings.path)
     device = settings.device or manifest.device
     name = settings.name or manifest.name

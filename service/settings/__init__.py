@@ -1,6 +1,5 @@
 """tiber-serve.toml and the environment, as frozen settings; read by cli, bootstrap and cluster alone."""
 
-import ipaddress
 import os
 import tomllib
 from pathlib import Path
@@ -17,72 +16,11 @@ from pydantic_settings import (
 )
 
 from service.errors import ConfigError
+from service.settings.sections import AuthSettings, LimitSettings, ModelSettings, TLSSettings
+
+__all__ = ["AuthSettings", "LimitSettings", "ModelSettings", "Settings", "TLSSettings", "load_settings"]
 
 DEFAULT_FILE = "tiber-serve.toml"
-
-
-class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
-
-
-class AuthSettings(_Section):
-    """Tokens and bans."""
-
-    tokens_file: Path = Field(Path("var/tokens.json"), description="Where token hashes are kept, mode 0600.")
-    max_failures: int = Field(5, gt=0, description="Wrong tokens that ban an address.")
-    ban_s: float = Field(300.0, gt=0, description="Seconds a ban lasts.")
-    reset_s: float = Field(
-        1800.0, gt=0, description="Seconds without a wrong token after which the count starts anew."
-    )
-    trusted_proxies: tuple[str, ...] = Field(
-        (), description="Networks (CIDR) whose X-Forwarded-For is believed."
-    )
-
-    @pydantic.field_validator("trusted_proxies")
-    @classmethod
-    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for network in value:
-            ipaddress.ip_network(network, strict=False)
-        return value
-
-
-class ModelSettings(_Section):
-    """One model: a folder made by export/convert.py, and how to run it."""
-
-    path: Path = Field(description="The model's folder.")
-    name: str | None = Field(None, description="The name clients use; the manifest's when left out.")
-    backend: Literal["openvino", "fake"] = Field("openvino", description="The engine that runs it.")
-    device: str | None = Field(
-        None, description="OpenVINO device, such as CPU or GPU; the manifest's if unset."
-    )
-    python: Path | None = Field(None, description="Another Python interpreter for the engine process.")
-    cache_gib: int | None = Field(
-        None, gt=0, description="KV cache in GiB; two fifths of the available memory, 1 to 16, if unset."
-    )
-    prefix_caching: bool = Field(
-        True, description="Keep the KV cache of prompts for prompts that begin alike."
-    )
-    max_batched_tokens: int = Field(256, gt=0, description="Tokens of all requests in one engine step.")
-    max_concurrent_requests: int = Field(
-        100, gt=0, description="Requests running or waiting; one more is answered 429."
-    )
-    max_running_requests: int = Field(100, gt=0, description="Requests in the engine at once; others wait.")
-    request_timeout_s: float = Field(30.0, gt=0, description="Seconds a request may take in all.")
-    default_max_new_tokens: int = Field(
-        100, gt=0, description="Tokens generated when the client says nothing."
-    )
-    default_max_chat_tokens: int = Field(
-        1024, gt=0, description="The same for chats, whose answers end by themselves."
-    )
-    max_input_tokens: int | None = Field(
-        None, gt=0, description="Longest prompt in tokens; one less than the total if unset."
-    )
-    max_total_tokens: int | None = Field(
-        None, gt=0, description="Prompt and answer together; the model's context if unset."
-    )
-    properties: dict[str, str] | None = Field(
-        None, description="OpenVINO properties, as they are; measured defaults for the device if unset."
-    )
 
 
 class Settings(BaseSettings):
@@ -110,7 +48,12 @@ class Settings(BaseSettings):
         None,
         description="OpenTelemetry collector that gets traces, such as http://localhost:4318; none if unset.",
     )
+    cors_origins: tuple[str, ...] = Field(
+        (), description='Origins whose pages in a browser may call the API; ["*"] for all.'
+    )
     auth: AuthSettings = Field(AuthSettings(), description="Tokens and bans.")
+    limits: LimitSettings = Field(LimitSettings(), description="What one client may take.")
+    tls: TLSSettings = Field(TLSSettings(), description="HTTPS.")
     models: tuple[ModelSettings, ...] = Field((), description="The models to serve, the default one first.")
 
 
@@ -158,7 +101,8 @@ def _read_file(path: Path) -> dict[str, Any]:
     models = values.get("models")
     for model in models if isinstance(models, list) else []:
         _resolve(model, ("path", "python"), folder)
-    _resolve(values.get("auth"), ("tokens_file",), folder)
+    _resolve(values.get("auth"), ("tokens_file", "bans_file", "audit_log"), folder)
+    _resolve(values.get("tls"), ("certificate", "key", "client_ca"), folder)
     return values
 
 
