@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: overhead, burst, crash, structured.
+"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris.
 
 What they measure with is imported late: child processes import this module, too.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="benchmarks",
-    help="Measure the service: what it costs, how it bears a burst, survives its engine, keeps to schemas.",
+    help="Measure the service: its cost, its schemas; how it bears bursts, slow clients and a dead engine.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -187,6 +187,46 @@ def structured(
     show_structured(results, _out)
     record = make_record(
         kind="structured", environment=environment, settings=asdict(settings), results=results, model=model
+    )
+    _finish(record, output, has_failed=bool(results.faults))
+
+
+@app.command()
+def slowloris(
+    model: ModelOption,
+    requests: Annotated[int, typer.Option(min=1, help="Good requests of each measurement.")] = 200,
+    concurrency: Annotated[int, typer.Option(min=1, help="Good requests at once.")] = 4,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens each asks for.")] = 8,
+    rounds: Annotated[int, typer.Option(min=1, help="Pairs of measurements, after one to warm up.")] = 5,
+    prompt_words: WordsOption = 16,
+    slow_headers: Annotated[int, typer.Option(min=0, help="Sockets that send headers slowly.")] = 100,
+    slow_bodies: Annotated[int, typer.Option(min=0, help="Sockets that send a body slowly.")] = 50,
+    slow_readers: Annotated[int, typer.Option(min=0, help="Sockets that read a stream slowly.")] = 50,
+    seed: SeedOption = 1,
+    output: OutputOption = None,
+) -> None:
+    """Compare good requests' latency with and without clients that send or read a byte a second."""
+    from benchmarks.record import make_record, read_environment
+    from benchmarks.report import show_slowloris
+    from benchmarks.slowloris import SlowlorisSettings, measure_slowloris, turns
+
+    settings = SlowlorisSettings(
+        requests=requests,
+        concurrency=concurrency,
+        tokens=tokens,
+        prompt_words=prompt_words,
+        rounds=rounds,
+        seed=seed,
+        slow_headers=slow_headers,
+        slow_bodies=slow_bodies,
+        slow_readers=slow_readers,
+    )
+    environment = read_environment()
+    with _progress(turns(settings)) as (advance, say):
+        results = measure_slowloris(model, settings, advance=advance, say=say)
+    show_slowloris(results, _out)
+    record = make_record(
+        kind="slowloris", environment=environment, settings=asdict(settings), results=results, model=model
     )
     _finish(record, output, has_failed=bool(results.faults))
 

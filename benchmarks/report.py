@@ -10,7 +10,8 @@ from benchmarks.burst import BurstResults
 from benchmarks.cpu import CpuTime
 from benchmarks.crash import CrashResults, CrashSettings
 from benchmarks.overhead import ConcurrencyResult, OverheadResults
-from benchmarks.stats import Spread, median
+from benchmarks.slowloris import SlowlorisResults
+from benchmarks.stats import Ratio, Spread, median
 from benchmarks.structured import StructuredResults
 
 _MS = 1000
@@ -80,6 +81,23 @@ def show_structured(results: StructuredResults, console: Console) -> None:
     show_faults(results.faults, console)
 
 
+def show_slowloris(results: SlowlorisResults, console: Console) -> None:
+    """Print what slow clients cost the others."""
+    table = _pairs(f"Good requests with and without {results.slow_sockets} slow sockets")
+    table.add_row("without, p50 / p99 ms (requests)", _milliseconds(results.quiet_s, with_count=True))
+    table.add_row("with, p50 / p99 ms (requests)", _milliseconds(results.attacked_s, with_count=True))
+    table.add_row("p50 with / without: median (least to greatest)", _ratio(results.p50_ratio))
+    table.add_row("p99 with / without: median (least to greatest)", _ratio(results.p99_ratio))
+    of_all = results.p99_ratio_of_all
+    table.add_row("p99 with / without, all rounds together", "-" if of_all is None else f"{of_all:.3f}")
+    table.add_row(
+        "slow sockets opened a round, closed ones anew",
+        ", ".join(str(count) for count in results.slow_sockets_opened),
+    )
+    console.print(table)
+    show_faults(results.faults, console)
+
+
 def show_faults(faults: Sequence[str], console: Console) -> None:
     """Print what went wrong, or that nothing did."""
     if not faults:
@@ -114,6 +132,10 @@ def _overhead_rows(columns: Sequence[ConcurrencyResult]) -> list[tuple[str, list
         ("raw, CPU s a round: others", [_cpu(one.raw_cpu, "others_s") for one in columns]),
         ("failures", [str(len(one.faults)) for one in columns]),
     ]
+
+
+def _ratio(ratio: Ratio | None) -> str:
+    return f"{ratio.median:.3f} ({ratio.lowest:.3f} to {ratio.highest:.3f})" if ratio else "-"
 
 
 def _milliseconds(values: Spread | None, *, with_count: bool = False) -> str:

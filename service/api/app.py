@@ -1,7 +1,6 @@
 """Puts the HTTP application together."""
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
@@ -15,16 +14,18 @@ from starlette.routing import Match
 
 from service.api.authentication import Authentication
 from service.api.body_limit import BodyLimit
+from service.api.cors import CrossOrigin
 from service.api.disconnect import ClientGoneError
 from service.api.generate import generate_router
 from service.api.invalid import describe_invalid, param_of
 from service.api.invocations import invocations_router
 from service.api.metrics import metrics_router
-from service.api.model_path import ORIGINAL_PATH, ModelPath
+from service.api.model_path import ORIGINAL_PATH, ModelPath, below_model
 from service.api.openai.chat import chat_router
 from service.api.openai.completions import completions_router
 from service.api.openai.models import models_router
 from service.api.openapi import OPENAPI_PATH, document
+from service.api.openapi_endpoints import ENDPOINTS
 from service.api.operations import operations_router
 from service.api.playground import playground_router
 from service.api.request_context import RequestContext
@@ -34,8 +35,7 @@ from service.api.tokens import tokens_router
 from service.api.trace_context import TraceContext
 from service.errors import TiberError
 
-# What xpu_tgi has below a model's name.
-_BELOW_MODEL = re.compile(r"/(.+?)(?:/gpu\d+)?/(?:generate|generate_stream|info|health)")
+_BELOW_MODEL = below_model(path for _, path in ENDPOINTS)
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 # Nginx's word for a client that left; nobody reads it but the log.
 _CLIENT_GONE_STATUS = 499
@@ -95,10 +95,12 @@ def _add_routes(app: FastAPI, service: Service) -> None:
 
 def _add_middleware(app: FastAPI, service: Service) -> None:
     # The last one added is the first one a request meets.
-    app.add_middleware(BodyLimit, max_bytes=service.max_body_bytes)
-    app.add_middleware(Authentication, check=service.guard.check, guards_metrics=service.guards_metrics)
+    app.add_middleware(BodyLimit, max_bytes=service.max_body_bytes, limits=service.limits)
+    app.add_middleware(Authentication, guard=service.guard, guards_metrics=service.guards_metrics)
     app.add_middleware(RequestContext, observer=service.metrics.answers)
     app.add_middleware(ModelPath, models=service.models)
+    if service.cors_origins:
+        app.add_middleware(CrossOrigin, origins=service.cors_origins)
     if service.tracing is not None:
         app.add_middleware(TraceContext, tracing=service.tracing)
 
@@ -129,7 +131,11 @@ def _add_error_handlers(app: FastAPI, service: Service) -> None:
 
     @app.exception_handler(HTTPException)
     async def frameworks(request: Request, error: HTTPException) -> Response:
-        response = status_response(error.status_code, _explain(request, error, service), request.url.path)
+        path = request.scope.get(ORIGINAL_PATH, request.url.path)
+        named = _BELOW_MODEL.fullmatch(path) if error.status_code == 404 else None
+        if named:
+            return error_response(service.no_such_model(request, named[1]), request.url.path)
+        response = status_response(error.status_code, _explain(request, error, path), request.url.path)
         response.headers.update(error.headers or {})
         if error.status_code == 405:
             response.headers["allow"] = _allowed_methods(app, request)
@@ -150,11 +156,9 @@ def _allowed_methods(app: FastAPI, request: Request) -> str:
     )
 
 
-def _explain(request: Request, error: HTTPException, service: Service) -> str:
-    path = request.scope.get(ORIGINAL_PATH, request.url.path)
+def _explain(request: Request, error: HTTPException, path: str) -> str:
     if error.status_code == 404:
-        below_model = _BELOW_MODEL.fullmatch(path)
-        return service.unknown_model(below_model[1]) if below_model else f"no such path: {path}"
+        return f"no such path: {path}"
     if error.status_code == 405:
         return f"{request.method} is not allowed on {path}"
     return str(error.detail)

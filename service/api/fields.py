@@ -10,6 +10,8 @@ from service.domain import SEEDS
 LEAST_POSITIVE = 1e-6
 MAX_STOP_STRINGS = 16
 MAX_STOP_CHARACTERS = 1_024
+# Longer than any model's name or a client's own id of its user.
+MAX_NAME_CHARACTERS = 512
 MAX_SEED = SEEDS - 1
 MAX_COUNT = 2**31 - 1
 MAX_CHOICES = 16
@@ -27,6 +29,7 @@ def _is_unicode(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_is_unicode)]
+Name = Annotated[Text, Field(max_length=MAX_NAME_CHARACTERS)]
 Positive = Annotated[int, Field(gt=0, le=MAX_COUNT)]
 TokenId = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 StopString = Annotated[Text, Field(min_length=1, max_length=MAX_STOP_CHARACTERS)]

@@ -7,6 +7,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 # Where the name is kept for the routes and the log.
 SCOPE_KEY = "tiber_model"
+# The model that the routes chose, whichever way it was named, for the log.
+ANSWERING = "tiber_answering"
 # The path as the client sent it, for what it is told.
 ORIGINAL_PATH = "tiber_path"
 # xpu_tgi runs one server for each GPU; here one service has them all.
@@ -18,6 +20,12 @@ def is_free(name: str, paths: Iterable[str]) -> bool:
     first, *rest = name.split("/")
     taken = {path.split("/")[1] for path in paths}
     return first not in taken and all((first, *rest))
+
+
+def below_model(paths: Iterable[str]) -> re.Pattern[str]:
+    """What finds the name in a path that would be one of `paths` below a model, were it here."""
+    endpoints = "|".join(re.escape(path) for path in sorted({path for path in paths if len(path) > 1}))
+    return re.compile(rf"/(.+?)(?:/gpu\d+)?(?:{endpoints})")
 
 
 class ModelPath:

@@ -16,10 +16,10 @@ _REFERENCE = "#/components/schemas/{name}"
 _ERRORS = {
     400: "The body breaks a rule: the message names the field, the limit and the value.",
     401: "No valid token came with the request.",
-    403: "This client is banned for a while; `Retry-After` says for how long.",
+    403: "The token may not use that model; or this client is banned for as long as `Retry-After` says.",
     404: "No model of that name is served.",
     413: "The body is too large.",
-    429: "As many requests as allowed are running or waiting; `Retry-After` says when to try again.",
+    429: "As many requests as allowed are running, waiting, or came from this client; see `Retry-After`.",
     500: "A bug: logged with the request id.",
     503: "The engine is starting, restarting or draining; `Retry-After` says when to try again.",
     504: "The service's time limit passed before the answer.",

@@ -11,9 +11,9 @@ from service.api.wire import DetokenizedText, GeneratedText, SimpleToken, Stream
 # "either": as the operator decided.
 Access = Literal["token", "anybody", "either"]
 
-_ALWAYS = (401, 403, 500)
+_ALWAYS = (401, 403, 429, 500)
 _BODY = (400, *_ALWAYS, 404, 413)
-_GENERATION = (*_BODY, 429, 503, 504)
+_GENERATION = (*_BODY, 503, 504)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

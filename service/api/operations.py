@@ -75,7 +75,7 @@ def operations_router(service: Service) -> APIRouter:
     @router.get("/info")
     async def info(request: Request) -> Response:
         """What is served, and its limits; below a model's name, of that one."""
-        return JSONResponse(_info(service.model(request), service))
+        return JSONResponse(_info(service.model(request), service.usable_names(request)))
 
     return router
 
@@ -92,7 +92,7 @@ def _states(models: Iterable[TextModel]) -> dict[str, str]:
     return {model.name: model.engine.status().state for model in models}
 
 
-def _info(model: TextModel, service: Service) -> Info:
+def _info(model: TextModel, names: list[str]) -> Info:
     manifest = model.manifest
     return Info(
         model_id=model.name,
@@ -114,5 +114,5 @@ def _info(model: TextModel, service: Service) -> Info:
         device=model.device,
         weight_format=manifest.weight_format,
         engine=model.engine_name,
-        models=list(service.models),
+        models=names,
     )

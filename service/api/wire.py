@@ -10,6 +10,7 @@ from service.api.fields import (
     MAX_CHOICES,
     MAX_SEED,
     Count,
+    Name,
     Penalty,
     Positive,
     RepetitionPenalty,
@@ -74,7 +75,7 @@ class Parameters(Wire):
     typical_p: Annotated[float, Field(gt=0, le=1)] | None = None
     watermark: bool | None = None
     grammar: WireGrammar | None = None
-    adapter_id: str | None = None
+    adapter_id: Name | None = None
 
 
 class GenerateBody(Wire):
@@ -83,7 +84,7 @@ class GenerateBody(Wire):
     inputs: Text
     parameters: Parameters | None = None
     stream: bool | None = None
-    model: Text | None = None
+    model: Name | None = None
 
 
 class TokenizeBody(Wire):
@@ -92,7 +93,7 @@ class TokenizeBody(Wire):
     inputs: Text
     parameters: Parameters | None = None
     stream: bool | None = None
-    model: Text | None = None
+    model: Name | None = None
 
 
 class WireToken(Wire):
@@ -108,7 +109,7 @@ class DetokenizeBody(Wire):
     """The body of /detokenize: token ids, or what /tokenize answered."""
 
     tokens: Annotated[list[TokenId | WireToken], Field(max_length=MAX_TOKENS, fail_fast=True)]
-    model: Text | None = None
+    model: Name | None = None
 
 
 class TokenPart(msgspec.Struct, frozen=True):

@@ -1,42 +1,29 @@
 """The store of the tokens that open the service."""
 
 import hmac
+import os
 import re
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
-from service.auth.token_file import StoredToken, locked, read_tokens, write_tokens
-from service.auth.token_text import hash_token, new_token
+import pydantic
+
+from service.auth.last_use import LastUses
+from service.auth.token_changes import ENVIRONMENT_NAME, Tokens, with_new, with_rotated, without
+from service.auth.token_file import StoredToken, first_fault, locked, read_tokens, write_tokens
+from service.auth.token_record import TokenRecord, record_of
+from service.auth.token_text import hash_token, is_misspelt, new_token
 from service.auth.token_watch import TokenWatch
 from service.errors import ConfigError
-from service.rate import RateLimit
 
-ENVIRONMENT_NAME = "VALID_TOKEN"
+__all__ = ["ENVIRONMENT_NAME", "TokenRecord", "TokenRefusal", "TokenStore"]
 
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+TokenRefusal = Literal["malformed", "wrong_token", "expired"]
+
 _HEADER_SAFE = re.compile(r"[\x21-\x7e]+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRecord:
-    """What may be shown of a token, and what it allows; `created_at` is None for the environment's.
-
-    `models` empty means every model. `rate` and `max_concurrent` None mean the service's defaults.
-    """
-
-    name: str
-    id: str
-    created_at: datetime | None
-    expires_at: datetime | None = None
-    last_used_at: datetime | None = None
-    models: tuple[str, ...] = ()
-    rate: RateLimit | None = None
-    max_concurrent: int | None = None
-
-
 _ENVIRONMENT_RECORD = TokenRecord(name=ENVIRONMENT_NAME, id="environment", created_at=None)
 
 
@@ -66,22 +53,72 @@ class TokenStore:
         self._watch = TokenWatch(path, clock=clock)
         self._utc_now = utc_now
         self._environment_hash = _environment_hash(environment_token)
+        self._last_uses = LastUses(_last_use_path(path), known_ids=self._known_ids, utc_now=utc_now)
 
-    def create(self, name: str) -> str:
+    def create(
+        self,
+        name: str,
+        *,
+        expires_in: timedelta | None = None,
+        models: Sequence[str] = (),
+        rate: str | None = None,
+        burst: int | None = None,
+        max_concurrent: int | None = None,
+    ) -> str:
         """Store a new token and give its text: the one time that it can be shown.
 
         Raises:
-            ConfigError: when the name is taken or not allowed, or the file can't be used.
+            ConfigError: when the name is taken, something given is not allowed, or the file can't be used.
         """
-        _check_name(name)
-        with locked(self._path):
-            tokens = read_tokens(self._path)
-            if any(token.name == name for token in tokens):
-                raise ConfigError(f"A token named {name} is there already: revoke it or choose another name")
-            token_id, text = new_token()
-            new = StoredToken(name=name, id=token_id, sha256=hash_token(text), created_at=self._utc_now())
-            self._write((*tokens, new))
+        token_id, text = new_token()
+        now = self._utc_now()
+        try:
+            new = StoredToken(
+                name=name,
+                id=token_id,
+                sha256=hash_token(text),
+                created_at=now,
+                expires_at=now + expires_in if expires_in is not None else None,
+                models=tuple(models),
+                rate=rate,
+                burst=burst,
+                max_concurrent=max_concurrent,
+            )
+        except pydantic.ValidationError as error:
+            # Not as its cause: pydantic's error carries the input, the hash included.
+            raise ConfigError(f"Can't make this token: {first_fault(error, whole='rate')}") from None
+        self._change(lambda tokens: with_new(tokens, new))
         return text
+
+    def rotate(self, name: str, *, grace: timedelta) -> str:
+        """Give a token a new secret, and its text; the old one works for `grace` more.
+
+        The rights stay, and the new one lives as long from now on as the old one did.
+
+        Raises:
+            ConfigError: when there is none of that name, or the file can't be used.
+        """
+        token_id, text = new_token()
+        self._change(
+            lambda tokens: with_rotated(
+                tokens,
+                name,
+                token_id=token_id,
+                sha256=hash_token(text),
+                grace=grace,
+                now=self._utc_now(),
+            )
+        )
+        return text
+
+    def revoke(self, name: str) -> None:
+        """Remove a token, with all the secrets that it ever had.
+
+        Raises:
+            ConfigError: when there is none of that name, or the file can't be used.
+        """
+        self._change(lambda tokens: without(tokens, name))
+        self._last_uses.forget_unknown()
 
     def list(self) -> tuple[TokenRecord, ...]:
         """List the file's tokens, oldest first.
@@ -89,48 +126,53 @@ class TokenStore:
         Raises:
             ConfigError: when the file can't be used.
         """
-        return tuple(_record(token) for token in read_tokens(self._path))
+        tokens = read_tokens(self._path)
+        uses = self._last_uses.read()
+        return tuple(record_of(token, last_used_at=uses.get(token.id)) for token in tokens)
 
-    def revoke(self, name: str) -> None:
-        """Remove a token.
+    def verify(self, text: str) -> TokenRecord | TokenRefusal:
+        """Tell whose token `text` is, or why it is nobody's.
 
-        Raises:
-            ConfigError: when there is none of that name, or the file can't be used.
-        """
-        with locked(self._path):
-            tokens = read_tokens(self._path)
-            kept = tuple(token for token in tokens if token.name != name)
-            if len(kept) == len(tokens):
-                raise ConfigError(f"No token is named {name!r}; see: tiber-serve token list")
-            self._write(kept)
-
-    def verify(self, text: str) -> TokenRecord | None:
-        """Tell whose token `text` is; None when it is nobody's.
-
-        All hashes are compared, each in constant time, so that the delay tells nothing of them.
+        The file's tokens are found by their hashes: a guesser who knows a part of a token knows
+        nothing of its hash, so that the delay tells nothing either.
 
         Raises:
             ConfigError: when the file can't be used at the first read.
         """
-        candidate = hash_token(text)
-        found: TokenRecord | None = None
-        for token in self._watch.current():
-            if hmac.compare_digest(token.sha256, candidate):
-                found = _record(token)
-        if self._environment_hash and hmac.compare_digest(self._environment_hash, candidate):
-            found = _ENVIRONMENT_RECORD
-        return found
+        sha256 = hash_token(text)
+        if self._environment_hash and hmac.compare_digest(self._environment_hash, sha256):
+            return _ENVIRONMENT_RECORD
+        if is_misspelt(text):
+            return "malformed"
+        record = self._watch.find(sha256)
+        if record is None:
+            return "wrong_token"
+        if record.expires_at is not None and record.is_expired(self._utc_now()):
+            return "expired"
+        return record
 
-    def _write(self, tokens: tuple[StoredToken, ...]) -> None:
-        write_tokens(self._path, tokens)
+    def expired_at(self, text: str) -> datetime | None:
+        """When the token `text` expires, to tell who brings it; None when it is nobody's or never does."""
+        record = self._watch.find(hash_token(text))
+        return record.expires_at if record is not None else None
+
+    def used(self, record: TokenRecord) -> None:
+        """Note that a token was used now; `run()` writes it down."""
+        if record is not _ENVIRONMENT_RECORD:
+            self._last_uses.note(record.id)
+
+    async def run(self) -> None:
+        """Write the last uses down now and then until cancelled, then once more."""
+        await self._last_uses.run()
+
+    def _change(self, change: Callable[[Tokens], Tokens]) -> None:
+        with locked(self._path) as file:
+            tokens = change(read_tokens(file))
+            write_tokens(file, tokens)
         self._watch.replace(tokens)
 
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or name == ENVIRONMENT_NAME:
-        raise ConfigError(
-            f"{name!r} can't name a token: use 1 to 64 of A-Z a-z 0-9 . _ - (and not {ENVIRONMENT_NAME})"
-        )
+    def _known_ids(self) -> frozenset[str]:
+        return frozenset(token.id for token in read_tokens(self._path))
 
 
 def _environment_hash(token: str | None) -> str | None:
@@ -141,5 +183,7 @@ def _environment_hash(token: str | None) -> str | None:
     return hash_token(token)
 
 
-def _record(token: StoredToken) -> TokenRecord:
-    return TokenRecord(name=token.name, id=token.id, created_at=token.created_at)
+def _last_use_path(path: Path) -> Path:
+    """Beside the tokens, also where `path` is a link to them."""
+    file = Path(os.path.realpath(path))
+    return file.with_name(f"{file.stem}.used{file.suffix}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from service.api.model_path import is_free
 from service.api.openapi_endpoints import ENDPOINTS
 from service.api.state import Service
-from service.bootstrap.auth import build_guard, build_token_store
+from service.bootstrap.auth import build_door, build_token_store, record_event
 from service.bootstrap.models import MODELS_FOLDER, build_model, discover_models, engine_config
 from service.errors import ConfigError
 from service.generation import TextModel
@@ -16,7 +16,14 @@ from service.telemetry.metrics import Metrics
 if TYPE_CHECKING:
     from service.telemetry.tracing import Tracing
 
-__all__ = ["MODELS_FOLDER", "build_service", "build_token_store", "discover_models", "engine_config"]
+__all__ = [
+    "MODELS_FOLDER",
+    "build_service",
+    "build_token_store",
+    "discover_models",
+    "engine_config",
+    "record_event",
+]
 
 
 def build_service(settings: Settings, *, extra_token: str | None) -> Service:
@@ -39,9 +46,10 @@ def build_service(settings: Settings, *, extra_token: str | None) -> Service:
                 f"a model can't be named {model.name!r}: its paths would hide the service's own"
             )
         models[model.name] = model
+    door = build_door(settings.auth, settings.limits, extra_token, metrics)
     return Service(
         models=models,
-        guard=build_guard(settings.auth, extra_token, metrics),
+        guard=door.guard,
         max_body_bytes=settings.max_body_bytes,
         metrics=metrics,
         serves_metrics=settings.metrics,
@@ -50,6 +58,7 @@ def build_service(settings: Settings, *, extra_token: str | None) -> Service:
         limits=settings.limits,
         tls=settings.tls,
         cors_origins=settings.cors_origins,
+        background=door.background,
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line: serve, check-config, token, doctor."""
+"""The command line: serve, check-config, token, ban, doctor."""
 
 import os
 import sys
@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from service import bootstrap
+from service.api.tls import read_certificates
+from service.cli.ban_commands import ban_app
 from service.cli.options import TOKEN_VARIABLE, ConfigOption, load
 from service.cli.serve_command import serve
 from service.cli.token_commands import token_app
@@ -22,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.add_typer(token_app, name="token")
+app.add_typer(ban_app, name="ban")
 
 _out = Console()
 _err = Console(stderr=True)
@@ -32,6 +35,7 @@ def check_config(config: ConfigOption = None) -> None:
     """Check the settings and the model folders they name; start nothing."""
     settings = load(config)
     service = bootstrap.build_service(settings, extra_token=os.environ.get(TOKEN_VARIABLE) or None)
+    read_certificates(settings.tls)
     typer.echo(f"ok: {settings.host}:{settings.port}")
     for name, model in service.models.items():
         limits = model.limits

@@ -61,18 +61,19 @@ def serve(
     configure_logs(settings.log_format, settings.log_level)
     extra_token = os.environ.get(TOKEN_VARIABLE) or None
     service = bootstrap.build_service(settings, extra_token=extra_token)
-    listener = _listen(settings.host, settings.port)
-    url = f"http://{_for_url(settings.host)}:{listener.getsockname()[1]}"
-    token = _first_token(settings, extra_token)
-
     # Imported late: --help and every wrong setting answer without the web framework.
     from service.api.server import Server
+
+    server = Server(service, drain_timeout_s=settings.drain_timeout_s)
+    listener = _listen(settings.host, settings.port)
+    url = f"{server.scheme}://{_for_url(settings.host)}:{listener.getsockname()[1]}"
+    token = _first_token(settings, extra_token)
 
     def announce() -> None:
         typer.echo(f"ready after {time.monotonic() - began_s:.1f} s: {url}")
         _print_example(url, token, has_extra_token=extra_token is not None)
 
-    Server(service, drain_timeout_s=settings.drain_timeout_s, on_ready=announce).run(sockets=[listener])
+    server.run_on(listener, on_ready=announce)
 
 
 def _with_model_options(settings: Settings, **options: float | str | None) -> Settings:

@@ -1,6 +1,7 @@
 """tiber-serve.toml and the environment, as frozen settings; read by cli, bootstrap and cluster alone."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,8 @@ from service.settings.sections import AuthSettings, LimitSettings, ModelSettings
 __all__ = ["AuthSettings", "LimitSettings", "ModelSettings", "Settings", "TLSSettings", "load_settings"]
 
 DEFAULT_FILE = "tiber-serve.toml"
+# As browsers write it: in lower case, without a path.
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -55,6 +58,16 @@ class Settings(BaseSettings):
     limits: LimitSettings = Field(LimitSettings(), description="What one client may take.")
     tls: TLSSettings = Field(TLSSettings(), description="HTTPS.")
     models: tuple[ModelSettings, ...] = Field((), description="The models to serve, the default one first.")
+
+    @pydantic.field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: SCHEME://HOST or SCHEME://HOST:PORT in lower case, or *"
+                )
+        return value
 
 
 def load_settings(file: Path | None, overrides: dict[str, Any]) -> Settings:

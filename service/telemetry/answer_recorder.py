@@ -14,6 +14,8 @@ REJECTIONS = {
     503: "unavailable",
 }
 _NO_ROUTE = "none"
+# What 403 means to whom brought a right token.
+FORBIDDEN = "forbidden"
 
 
 class AnswerRecorder:
@@ -33,9 +35,15 @@ class AnswerRecorder:
             registry=registry,
         )
         self._rejections = {status: rejections.labels(reason) for status, reason in REJECTIONS.items()}
+        self._forbidden = rejections.labels(FORBIDDEN)
 
-    def answered(self, *, route: str | None, status: int, is_probe: bool) -> None:
-        """An answer was sent; `route` is the path with the names of its parameters, as the code has it."""
+    def answered(self, *, route: str | None, status: int, is_probe: bool, is_known: bool) -> None:
+        """An answer was sent; `route` is the path with the names of its parameters, as the code has it.
+
+        `is_known`: a right token came with the request.
+        """
         self._answers.labels(route or _NO_ROUTE, str(status)).inc()
-        if status in self._rejections and not is_probe:
+        if status == 403 and is_known:
+            self._forbidden.inc()
+        elif status in self._rejections and not is_probe:
             self._rejections[status].inc()

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-REASONS = ("no_token", "malformed", "wrong_token", "banned")
+from service.refusal import REASONS, Refusal
+
 # As many as are remembered of them at all; more at once are a flood, and its size matters little.
 _MAX_BANS = 100_000
 
@@ -16,7 +17,7 @@ class AuthenticationRecorder:
     def __init__(self, registry: CollectorRegistry, clock: Callable[[], float]) -> None:
         failures = Counter(
             "tiber_authentication_failures_total",
-            "Requests refused for their token, by reason.",
+            "Requests refused for their token or their client, by reason.",
             ("reason",),
             registry=registry,
         )
@@ -27,9 +28,9 @@ class AuthenticationRecorder:
         self._clock = clock
         self._ends_s: OrderedDict[str, float] = OrderedDict()
 
-    def refused(self, reason: str) -> None:
+    def refused(self, refusal: Refusal) -> None:
         """A request was not let in."""
-        self._failures[reason].inc()
+        self._failures[refusal.reason].inc()
 
     def banned(self, address: str, left_s: float) -> None:
         """An address was banned; told twice of one ban, it counts once."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import prometheus_client
 
 from service.telemetry.answer_recorder import AnswerRecorder
+from service.telemetry.auth_store_recorder import AuthStoreRecorder
 from service.telemetry.authentication_recorder import AuthenticationRecorder
 from service.telemetry.event_loop import EventLoopWatch
 from service.telemetry.live import ModelState, ModelStates
@@ -32,6 +33,7 @@ class Metrics:
         self._registry.register(TGIMetrics(self._requests, self._states))
         self.answers = AnswerRecorder(self._registry)
         self.authentication = AuthenticationRecorder(self._registry, time.monotonic)
+        self.auth_store = AuthStoreRecorder(self._registry)
         self.event_loop = EventLoopWatch(self._registry)
         prometheus_client.Info(
             "tiber_build", "The version that runs; the value is always 1.", registry=self._registry

@@ -80,7 +80,12 @@ def running_server(folder: Path, config: str, *, is_ready: bool = True) -> Itera
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "service.cli", "serve", "--config", str(file)],
-            env={**os.environ, "VALID_TOKEN": TOKEN, "TIBER_AUTH__TOKENS_FILE": str(folder / "tokens.json")},
+            env={
+                **os.environ,
+                "VALID_TOKEN": TOKEN,
+                "TIBER_AUTH__TOKENS_FILE": str(folder / "tokens.json"),
+                "TIBER_AUTH__BANS_FILE": str(folder / "bans.json"),
+            },
             stdout=subprocess.DEVNULL,
             stderr=stderr,
         )

@@ -20,13 +20,10 @@ import psutil
 import pytest
 from huggingface_hub import InferenceClient
 from huggingface_hub.errors import GenerationError, IncompleteGenerationError, OverloadedError
-from tokenizers import Tokenizer
 
-from service.manifest import read_manifest, write_manifest
 from tests.support.server import RunningServer, free_port, running_server
 from tests.support.tiny import fake_model
-
-LONG_TOKEN = "<" + "x" * 20_000 + ">"
+from tests.support.wordy import LONG_TOKEN, write_wordy_model
 
 
 def body(inputs: str = "abc", **parameters: Any) -> dict[str, Any]:
@@ -146,6 +143,18 @@ def test_an_idle_service_ends_at_once_though_a_client_keeps_its_connection(
         assert time.monotonic() - began_s < 3.0
 
 
+def test_sighup_without_a_certificate_says_that_there_is_nothing_to_reload(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    with running_server(tmp_path, fake_model(tiny_model)) as server:
+        server.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + 5
+        while "nothing_to_reload" not in server.log.read_text():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert httpx.get(f"{server.url}/health").status_code == 200
+
+
 async def test_while_draining_probes_say_so_and_the_open_stream_gets_its_answer(
     tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -198,7 +207,7 @@ async def test_a_deadline_comes_after_tokens_on_a_stream_and_in_the_queue_too(
 async def test_a_reader_that_stops_reading_loses_its_place_at_the_deadline(
     tiny_model: Path, tmp_path: Path
 ) -> None:
-    model = _wordy_model(tiny_model, tmp_path)
+    model = write_wordy_model(tiny_model, tmp_path)
     limits = "request_timeout_s = 1\nmax_concurrent_requests = 1"
     with running_server(tmp_path, fake_model(model, step_s=0.0005, extra=limits)) as server:
         content = json.dumps(body(LONG_TOKEN, max_new_tokens=1_000)).encode()
@@ -219,17 +228,6 @@ async def test_a_reader_that_stops_reading_loses_its_place_at_the_deadline(
                 await asyncio.sleep(3.0)
                 answer = await client.post("/generate", json=body(max_new_tokens=1))
                 assert answer.status_code == 200, answer.text
-
-
-def _wordy_model(tiny_model: Path, folder: Path) -> Path:
-    """A model with one token of 20 kB: its streams are more than any socket buffers."""
-    model = folder / "wordy"
-    model.mkdir()
-    tokenizer = Tokenizer.from_file(str(tiny_model / "tokenizer.json"))
-    tokenizer.add_tokens([LONG_TOKEN])
-    tokenizer.save(str(model / "tokenizer.json"))
-    write_manifest(model, read_manifest(tiny_model).model_copy(update={"context_length": 10_000}))
-    return model
 
 
 def test_the_hubs_client_knows_each_failure_for_what_it_is(tiny_model: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from service.api.fields import (
     MAX_COUNT,
     MAX_SEED,
     Count,
+    Name,
     Penalty,
     Positive,
     RepetitionPenalty,
@@ -44,7 +45,7 @@ class StreamOptions(Wire):
 class JsonSchema(Wire):
     """The schema that an answer must follow; it always does, so `strict` changes nothing."""
 
-    name: Text
+    name: Name
     schema_: Annotated[dict[str, Any], Field(alias="schema")]
     description: Text | None = None
     strict: bool | None = None
@@ -74,7 +75,7 @@ class ResponseFormat(Wire):
 class _Body(Wire):
     """What both endpoints take; from `top_k` on, what vLLM has beside OpenAI."""
 
-    model: Text | None = None
+    model: Name | None = None
     temperature: Temperature | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     n: Choices | None = None
@@ -86,7 +87,7 @@ class _Body(Wire):
     logit_bias: Annotated[dict[str, Any] | list[Any], Field(max_length=0)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    user: Text | None = None
+    user: Name | None = None
     top_k: Annotated[int, Field(ge=-1, le=MAX_COUNT)] | None = None
     repetition_penalty: RepetitionPenalty | None = None
     min_tokens: Count | None = None
@@ -112,8 +113,8 @@ class ChatBody(_Body):
     store: Literal[False] | None = None
     metadata: Metadata | None = None
     service_tier: Literal["auto", "default"] | None = None
-    safety_identifier: Text | None = None
-    prompt_cache_key: Text | None = None
+    safety_identifier: Name | None = None
+    prompt_cache_key: Name | None = None
     continue_final_message: bool | None = None
     add_generation_prompt: bool | None = None
     chat_template_kwargs: Annotated[dict[str, Any], Field(max_length=32)] | None = None

@@ -6,7 +6,6 @@ from starlette.responses import Response
 from service.api.openai.answers import Model, ModelList
 from service.api.responses import JSONResponse
 from service.api.state import Service
-from service.errors import NotFoundError
 from service.generation import TextModel
 
 
@@ -20,11 +19,9 @@ def models_router(service: Service) -> APIRouter:
         return JSONResponse(ModelList(data=[_model(model) for model in service.models_of(request)]))
 
     @router.get("/v1/models/{model:path}")
-    async def retrieve_model(model: str) -> Response:
+    async def retrieve_model(model: str, request: Request) -> Response:
         """One of the served models."""
-        if model not in service.models:
-            raise NotFoundError(service.unknown_model(model))
-        return JSONResponse(_model(service.models[model]))
+        return JSONResponse(_model(service.named_model(request, model)))
 
     return router
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from service.auth.guard import AuthGuard, Identity, Refusal
+from service.auth.guard import AccessLimits, AuthGuard, Identity
 from service.auth.memory import MemoryFailureStore
 from service.auth.policy import BanPolicy
+from service.auth.rate_limiter import MemoryRateLimiter
 from service.auth.tokens import TokenStore
 from service.errors import BannedError, ConfigError, TiberError, UnauthorizedError
+from service.refusal import Refusal
 
 RIGHT = "Bearer open-sesame"
 WRONG = "Bearer guess-123"
@@ -43,7 +45,7 @@ class SlowStore(MemoryFailureStore):
 class Unheard:
     """An observer for tests that ask the guard alone."""
 
-    def refused(self, reason: Refusal) -> None: ...
+    def refused(self, refusal: Refusal) -> None: ...
 
     def banned(self, address: str, left_s: float) -> None: ...
 
@@ -59,7 +61,10 @@ def guard(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> AuthG
         tokens=TokenStore(tmp_path / "tokens.json", environment_token="open-sesame", clock=clock),
         failures=request.param(),
         policy=BanPolicy(),
+        rates=MemoryRateLimiter(),
+        limits=AccessLimits(),
         trusted_proxies=["10.0.0.0/8"],
+        forwarding_header="X-Forwarded-For",
         clock=clock,
         observer=Unheard(),
     )
@@ -70,10 +75,10 @@ async def ask(
     authorization: str | None,
     *,
     peer: str | None = PEER,
-    forwarded_for: tuple[str, ...] = (),
+    forwarding: tuple[str, ...] = (),
 ) -> Identity | TiberError:
     try:
-        return await guard.check(authorization=authorization, peer=peer, forwarded_for=forwarded_for)
+        return await guard.check(authorization=authorization, peer=peer, forwarding=forwarding)
     except (UnauthorizedError, BannedError) as error:
         return error
 
@@ -83,7 +88,9 @@ async def kinds(guard: AuthGuard, *authorizations: str | None) -> list[type]:
 
 
 async def test_right_token_gives_the_identity(guard: AuthGuard) -> None:
-    assert await ask(guard, RIGHT) == Identity(token_name="VALID_TOKEN", address=PEER)
+    assert await ask(guard, RIGHT) == Identity(
+        token_name="VALID_TOKEN", token_id="environment", address=PEER, models=(), max_concurrent=None
+    )
 
 
 @pytest.mark.parametrize("header", ["bearer open-sesame", "BEARER open-sesame", "  Bearer   open-sesame "])
@@ -160,17 +167,17 @@ async def test_other_addresses_are_not_banned(guard: AuthGuard) -> None:
 
 async def test_clients_behind_a_trusted_proxy_are_counted_apart(guard: AuthGuard) -> None:
     for _ in range(5):
-        await ask(guard, WRONG, peer="10.0.0.1", forwarded_for=("198.51.100.1",))
-    banned = await ask(guard, RIGHT, peer="10.0.0.1", forwarded_for=("6.6.6.6, 198.51.100.1",))
-    other = await ask(guard, RIGHT, peer="10.0.0.1", forwarded_for=("198.51.100.2",))
+        await ask(guard, WRONG, peer="10.0.0.1", forwarding=("198.51.100.1",))
+    banned = await ask(guard, RIGHT, peer="10.0.0.1", forwarding=("6.6.6.6, 198.51.100.1",))
+    other = await ask(guard, RIGHT, peer="10.0.0.1", forwarding=("198.51.100.2",))
     assert isinstance(banned, BannedError)
     assert isinstance(other, Identity)
 
 
 async def test_forged_header_of_an_untrusted_peer_evades_no_ban(guard: AuthGuard) -> None:
     for number in range(5):
-        await ask(guard, WRONG, forwarded_for=(f"198.51.100.{number}",))
-    assert isinstance(await ask(guard, RIGHT, forwarded_for=("198.51.100.99",)), BannedError)
+        await ask(guard, WRONG, forwarding=(f"198.51.100.{number}",))
+    assert isinstance(await ask(guard, RIGHT, forwarding=("198.51.100.99",)), BannedError)
 
 
 async def test_neighbours_in_one_ipv6_64_share_a_count(guard: AuthGuard) -> None:
@@ -197,7 +204,10 @@ def test_bad_trusted_proxy_is_refused_at_start(tmp_path: Path, clock: Clock) -> 
             tokens=TokenStore(tmp_path / "tokens.json"),
             failures=MemoryFailureStore(),
             policy=BanPolicy(),
+            rates=MemoryRateLimiter(),
+            limits=AccessLimits(),
             trusted_proxies=["everything"],
+            forwarding_header="X-Forwarded-For",
             clock=clock,
             observer=Unheard(),
         )

@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry
 
 from service import errors
 from service.api.errors import kind_of, kind_of_status
-from service.telemetry.answer_recorder import REJECTIONS, AnswerRecorder
+from service.telemetry.answer_recorder import FORBIDDEN, REJECTIONS, AnswerRecorder
 
 REFUSALS = [
     errors.ValidationError("why"),
@@ -30,10 +30,22 @@ def test_only_refused_requests_are_rejected_not_probes_nor_failures(
     status: int, is_probe: bool, counted: float
 ) -> None:
     registry = CollectorRegistry()
-    AnswerRecorder(registry).answered(route="/r", status=status, is_probe=is_probe)
+    AnswerRecorder(registry).answered(route="/r", status=status, is_probe=is_probe, is_known=True)
     rejected = [
         registry.get_sample_value("tiber_rejected_requests_total", {"reason": reason})
         for reason in REJECTIONS.values()
     ]
     assert sum(value or 0 for value in rejected) == counted
     assert registry.get_sample_value("tiber_http_requests_total", {"route": "/r", "status": str(status)}) == 1
+
+
+@pytest.mark.parametrize(("is_known", "reason"), [(True, "forbidden"), (False, "banned")])
+def test_403_is_a_ban_but_for_whom_brought_a_right_token(is_known: bool, reason: str) -> None:
+    registry = CollectorRegistry()
+    AnswerRecorder(registry).answered(route=None, status=403, is_probe=False, is_known=is_known)
+    counted = {
+        one: registry.get_sample_value("tiber_rejected_requests_total", {"reason": one})
+        for one in ("banned", "forbidden")
+    }
+    assert counted == {"banned": 0, "forbidden": 0} | {reason: 1}
+    assert kind_of(errors.ForbiddenError("why")).type == FORBIDDEN
