@@ -37,7 +37,9 @@ _NODE = re.compile(
 # still never counts as the IPv4 address it claims, or it could get that one banned.
 _COMMON_PREFIX = 64
 _PREFIXES = (
-    (IPv6Network("64:ff9b::/96"), 128),  # NAT64, RFC 6052: one address is one IPv4 host
+    # NAT64, RFC 6052: one address is one IPv4 host. That has the first /96 alone, but a key has to stand
+    # for what it reads as, and nobody has the rest of the /64.
+    (IPv6Network("64:ff9b::/64"), 128),
     (IPv6Network("64:ff9b:1::/48"), 128),  # NAT64 of a site's own, RFC 8215
     (IPv6Network("2002::/16"), 48),  # 6to4, RFC 3056: each IPv4 host has a /48
     (IPv6Network("2001::/32"), 32),  # Teredo, RFC 4380: a host has a say in all bits; out of use

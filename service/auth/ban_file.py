@@ -1,6 +1,7 @@
 """The file that bans outlive a restart in."""
 
 import asyncio
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
@@ -10,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from service.auth.failures import Ban
-from service.auth.private_file import file_stamp, locked, replace
+from service.auth.private_file import locked, replace
 from service.errors import ConfigError
 
 # Encoding holds the interpreter lock: all at once, 100,000 bans would hold it for 20 ms.
@@ -33,8 +34,11 @@ class BanFile:
         self.path = path
 
     def stamp(self) -> tuple[int, ...]:
-        """Tell one state of the file from the next."""
-        return file_stamp(self.path)
+        """Tell one state of the file from the next; empty when there is no file."""
+        try:
+            return _stamp(self.path.stat())
+        except OSError:
+            return ()
 
     def size_bytes(self) -> int:
         """How long it is; 0 when there is none."""
@@ -58,13 +62,13 @@ class BanFile:
         except msgspec.MsgspecError as error:
             raise BrokenBanFileError(str(error)) from error
 
-    def write(self, bans: Iterable[Ban]) -> None:
-        """Replace all bans; hold the lock.
+    def write(self, bans: Iterable[Ban]) -> tuple[int, ...]:
+        """Replace all bans, and give the file's new stamp; hold the lock.
 
         Raises:
             OSError: it can't be written.
         """
-        replace(self.path, _pieces(bans))
+        return _stamp(replace(self.path, _pieces(bans)))
 
     def move_aside(self) -> Path:
         """Make room for a new file, in place of whatever was moved aside before."""
@@ -118,6 +122,11 @@ class FileBanList:
             raise ConfigError(
                 f"The file of bans {self._file.path} is broken ({error}). Move it away"
             ) from error
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    # Without the time of its change, which moves when the file takes its place.
+    return (status.st_ino, status.st_mtime_ns, status.st_size)
 
 
 def _pieces(bans: Iterable[Ban]) -> Iterator[bytes]:

@@ -131,5 +131,6 @@ class BanKeeper:
 
     def _write(self, table: BanTable | None) -> _Outcome:
         now = self._clock()
-        self._file.write(self._store.running_bans(now=now) if table is None else table.running(now))
-        return _Outcome(stamp=self._file.stamp(), table=table)
+        bans = self._store.running_bans(now=now) if table is None else table.running(now)
+        # Looked up after, the stamp could be that of somebody's change since.
+        return _Outcome(stamp=self._file.write(bans), table=table)

@@ -24,6 +24,7 @@ _COUNTED = ("malformed", "wrong_token")
 # The addresses of clients that come again and again are worked out once.
 _REMEMBERED_ADDRESSES = 1024
 _REMEMBERED_CHARACTERS = 256
+_REMEMBERED_LINES = 16
 _CONCURRENCY_RETRY_S = 1.0
 
 
@@ -87,7 +88,7 @@ class AuthGuard:
 
     def address(self, peer: str | None, forwarding: Sequence[str]) -> str:
         """The address a request counts for; `forwarding` holds the lines of its forwarding header."""
-        if sum(map(len, forwarding)) > _REMEMBERED_CHARACTERS:
+        if len(forwarding) > _REMEMBERED_LINES or sum(map(len, forwarding)) > _REMEMBERED_CHARACTERS:
             return self._work_out_address(peer, *forwarding)
         return self._remembered(peer, *forwarding)
 

@@ -31,8 +31,8 @@ def locked(path: Path, *, patience_s: float = 5.0) -> Iterator[None]:
         yield
 
 
-def replace(path: Path, pieces: Iterable[bytes]) -> None:
-    """Write `path`, readable by the owner alone."""
+def replace(path: Path, pieces: Iterable[bytes]) -> os.stat_result:
+    """Write `path`, readable by the owner alone; give what it was like before anybody saw it."""
     # mkstemp makes the file with mode 0600, whatever the umask.
     descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -40,10 +40,12 @@ def replace(path: Path, pieces: Iterable[bytes]) -> None:
             file.writelines(pieces)
             file.flush()
             os.fsync(descriptor)
+            status = os.fstat(descriptor)
         Path(part).replace(path)
     except BaseException:
         Path(part).unlink(missing_ok=True)
         raise
+    return status
 
 
 def file_stamp(path: Path) -> tuple[int, ...]:

@@ -14,7 +14,11 @@ def redis_client(url: str) -> "Redis":
         ConfigError: `url` is none of Redis; it is not shown, since it may hold a password.
     """
     try:
-        return Redis.from_url(url, protocol=2, decode_responses=True, retry=Retry(NoBackoff(), 0))
+        # No timeout of its own: it would wait with asyncio.wait_for, which in Python 3.11 swallows a
+        # cancellation now and then (bpo-37658), and the callers have theirs.
+        return Redis.from_url(
+            url, protocol=2, decode_responses=True, retry=Retry(NoBackoff(), 0), socket_timeout=None
+        )
     except ValueError:
         # Not `from` it: it may quote the password.
         raise ConfigError(

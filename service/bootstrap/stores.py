@@ -15,6 +15,9 @@ from service.settings import AuthSettings
 if TYPE_CHECKING:
     from service.auth.redis_link import RedisLink
 
+# A rate counts for seconds, a failure for half an hour: fewer addresses need be remembered for it.
+_ADDRESSES_A_RATE = 4
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stores:
@@ -32,7 +35,7 @@ def build_stores(auth: AuthSettings, observer: StoreObserver, clock: Callable[[]
         ConfigError: the settings name no right Redis.
     """
     local = MemoryFailureStore(max_addresses=auth.max_addresses)
-    rates = MemoryRateLimiter(max_keys=auth.max_addresses)
+    rates = MemoryRateLimiter(max_keys=max(1, auth.max_addresses // _ADDRESSES_A_RATE))
     if auth.redis_url is not None:
         link = _redis_link(auth.redis_url.get_secret_value(), auth.redis_timeout_s, observer)
         return _shared_stores(link, local, rates, auth.max_addresses, clock)

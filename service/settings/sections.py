@@ -26,7 +26,7 @@ class AuthSettings(Section):
         1800.0, gt=0, description="Seconds without a wrong token after which the count starts anew."
     )
     max_addresses: int = Field(
-        100_000,
+        65_536,
         gt=0,
         description="Addresses remembered in memory for their wrong tokens; the oldest give way.",
     )

@@ -194,17 +194,6 @@ def test_nothing_reaches_the_image_but_what_it_is_made_of() -> None:
     assert all((ROOT / name).exists() for name in allowed)
 
 
-def test_the_engine_reports_to_nobody(tmp_path: Path) -> None:
-    code = "import sys, service.engine.backends.openvino; print(sys.modules['openvino_telemetry'])"
-    # Its makers' package turns itself off in CI: here it must be off without that.
-    environment = {
-        key: value for key, value in os.environ.items() if key not in ("CI", "TF_BUILD", "JENKINS_URL")
-    }
-    imported = _run(sys.executable, "-c", code, cwd=ROOT, env={**environment, "HOME": str(tmp_path)})
-    assert (imported.returncode, imported.stdout) == (0, "None\n"), imported.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
 # compose
 
 
@@ -373,18 +362,10 @@ def test_the_guide_names_files_settings_and_commands_that_are_there() -> None:
     for name in set(re.findall(r"`((?:auth|limits|tls)\.[a-z_]+)`", guide)):
         assert f"TIBER_{name.replace('.', '__')}".upper() in _variables_of_settings(), name
     for path in set(re.findall(r"\b(?:deploy|docs)/[\w./-]+\w", guide)):
-        assert (ROOT / path).exists(), path
-    for command in set(re.findall(r"tiber-serve ((?:token |ban )?[a-z-]+)", guide)):
-        _assert_is_a_command(command.split())
-
-
-def _assert_is_a_command(words: list[str]) -> None:
-    import typer
-
-    from service.cli import app
-
-    command = typer.main.get_command(app)
-    for word in words:
-        commands = getattr(command, "commands", {})
-        assert word in commands, " ".join(words)
-        command = commands[word]
+        if path == "deploy/.env":
+            assert "/deploy/.env" in (ROOT / ".gitignore").read_text().splitlines()
+        else:
+            assert (ROOT / path).exists(), path
+    for command in set(re.findall(r"tiber-serve (serve|(?:token|ban) [a-z]+)", guide)):
+        asked = _run(sys.executable, "-m", "service.cli", *command.split(), "--help")
+        assert asked.returncode == 0, command

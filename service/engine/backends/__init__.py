@@ -1,7 +1,1 @@
 """The model runtimes: the only place that imports one."""
-
-import sys
-
-# OpenVINO reports each import of itself to its makers over the network, and needs a home directory for it;
-# without this package it does neither.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

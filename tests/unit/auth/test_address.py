@@ -1,7 +1,9 @@
 """Whose failures are counted: the client's address behind trusted proxies."""
 
+from ipaddress import IPv6Address
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from service.auth.address import (
@@ -193,6 +195,7 @@ def test_changing_the_host_half_of_an_ipv6_address_changes_nothing(network: int,
         ("::1", "::/64"),
         ("64:ff9b::198.51.100.1", "64:ff9b::c633:6401/128"),
         ("64:ff9b::198.51.100.2", "64:ff9b::c633:6402/128"),
+        ("64:ff9b::ff:10.0.0.1", "64:ff9b::ff:a00:1/128"),
         ("64:ff9b:1::198.51.100.1", "64:ff9b:1::c633:6401/128"),
         ("2002:c633:6401:1::1", "2002:c633:6401::/48"),
         ("2002:c633:6401:ffff::1", "2002:c633:6401::/48"),
@@ -224,7 +227,23 @@ def test_mapped_ipv4_is_ipv4_for_trust_too() -> None:
 
 
 @settings(deadline=None)
-@given(address=st.ip_addresses())
+@given(
+    address=st.one_of(
+        st.ip_addresses(),
+        *(
+            st.ip_addresses(network=network)
+            for network in (
+                "64:ff9b::/64",
+                "64:ff9b::/96",
+                "64:ff9b:1::/48",
+                "2001::/32",
+                "2002::/16",
+                "::/64",
+            )
+        ),
+    )
+)
+@example(address=IPv6Address("64:ff9b::ff:10.0.0.1"))
 def test_key_of_an_address_stands_for_itself(address: object) -> None:
     parsed = parse_address(str(address))
     assert parsed is not None
