@@ -1,11 +1,12 @@
 """Puts the HTTP application together."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 
 import msgspec
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -37,6 +38,8 @@ from service.errors import TiberError
 
 _BELOW_MODEL = below_model(path for _, path in ENDPOINTS)
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+_log = structlog.get_logger("server")
+
 # Nginx's word for a client that left; nobody reads it but the log.
 _CLIENT_GONE_STATUS = 499
 
@@ -63,7 +66,7 @@ def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManag
         for model in service.models.values():
             await model.start()
         runs = (service.metrics.event_loop.run, *service.background)
-        background = [asyncio.ensure_future(run()) for run in runs]
+        background = [asyncio.ensure_future(_log_end(run)) for run in runs]
         try:
             yield
         finally:
@@ -77,6 +80,14 @@ def _lifespan(service: Service) -> Callable[[FastAPI], AbstractAsyncContextManag
                 await asyncio.to_thread(service.tracing.stop)
 
     return lifespan
+
+
+async def _log_end(run: Callable[[], Awaitable[None]]) -> None:
+    """Nobody waits for what runs in the background: the log has to tell when it dies."""
+    try:
+        await run()
+    except Exception:  # noqa: BLE001 - the task's border
+        _log.exception("background_task_died", task=getattr(run, "__qualname__", repr(run)))
 
 
 def _add_routes(app: FastAPI, service: Service) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.api.body_limit import refuse_unread
 from service.api.metrics import METRICS_PATH
 from service.api.model_path import ORIGINAL_PATH, SCOPE_KEY
 from service.api.public import is_public
-from service.api.responses import error_response
 from service.auth.guard import AuthGuard, Identity
 from service.errors import TiberError
 
@@ -61,9 +61,11 @@ class Authentication:
                 )
                 held.enter_context(self._guard.place(identity))
             except TiberError as error:
-                await error_response(error, scope["path"])(scope, receive, send)
+                await refuse_unread(error, scope, receive, send)
                 return
             scope[IDENTITY] = identity
+            if identity.max_concurrent is not None:
+                send = _leaving_first(held, send)
             await self._app(_as_allowed(scope, identity), receive, send)
 
     def _read(self, scope: Scope) -> tuple[str | None, Sequence[str]]:
@@ -80,6 +82,17 @@ class Authentication:
 
     def _is_guarded(self, method: str, path: str) -> bool:
         return not is_public(method, path) or (self._guards_metrics and path == METRICS_PATH)
+
+
+def _leaving_first(held: ExitStack, send: Send) -> Send:
+    """Give the place back before the last bytes: whoever has them may ask again at once."""
+
+    async def leave_then_send(message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            held.close()
+        await send(message)
+
+    return leave_then_send
 
 
 def _as_allowed(scope: Scope, identity: Identity) -> Scope:

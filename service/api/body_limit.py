@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.buffered_bytes import BufferedBytes, Share
@@ -118,7 +119,8 @@ def _declared_by(scope: Scope) -> _Declared:
             # Nobody's memory is of more digits, and Python refuses to read some thousands of them.
             length = int(value[:20])
         elif name == b"content-type":
-            is_json = b"json" in value.lower()
+            # Of two, the framework may heed the other one.
+            is_json = is_json or b"json" in value.lower()
         elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
             raise ValidationError(
                 f"`Content-Encoding: {value.decode('latin-1')}` is not supported: send the body as it is"
@@ -138,6 +140,24 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay
+
+
+async def refuse_unread(error: TiberError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request of whose body nothing was read."""
+    arriving = _Arriving(receive)
+    # A connection that stays discards what comes by itself.
+    arriving.has_more = _ends_with_the_answer(scope) and _has_body(scope)
+    await _refuse(error, scope, arriving, send)
+
+
+def _ends_with_the_answer(scope: Scope) -> bool:
+    connection = Headers(scope=scope).get("connection", "").lower()
+    return "close" in connection or scope.get("http_version") == "1.0"
+
+
+def _has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 async def _refuse(error: TiberError, scope: Scope, arriving: _Arriving, send: Send) -> None:

@@ -86,12 +86,13 @@ class Connection(HttpToolsProtocol):
         self._reading = _Reading.HEAD
         # When what is being read began; for a connection at rest, when it came to rest.
         self._since_s = 0.0
+        # Blank lines before a request are none of it.
+        self._has_begun = False
         self._head_bytes = 0
         self._body_bytes = 0
         self._framing_bytes = 0
         self._bytes_acked = -1
         self._stalled_since_s = 0.0
-        self._closing_since_s: float | None = None
         self._renew_parser()
 
     # What the transport calls.
@@ -167,6 +168,7 @@ class Connection(HttpToolsProtocol):
         """Begin with a head."""
         if self._reading is not _Reading.HEAD:
             self._begin(_Reading.HEAD)
+        self._has_begun = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -181,9 +183,10 @@ class Connection(HttpToolsProtocol):
                 raise RefusedError(MALFORMED)
             return
         self._check_head()
+        # First, since it may find that the URL is none.
+        super().on_headers_complete()
         self._begin(_Reading.BODY)
         self._room.leave(self)
-        super().on_headers_complete()
 
     def _check_head(self) -> None:
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -209,6 +212,7 @@ class Connection(HttpToolsProtocol):
         self._reading = reading
         self._since_s = self.loop.time()
         self._head_bytes = self._body_bytes = self._framing_bytes = 0
+        self._has_begun = False
 
     # What answers.
 
@@ -315,13 +319,15 @@ class Connection(HttpToolsProtocol):
                 self._room.ended["slow_reader"] += 1
                 self.transport.abort()
         elif is_closing:
-            self._look_at_closing(now_s)
+            # Under TLS there may be bytes below; and a peer that never says goodbye would stay for ever.
+            if self._is_stalled(now_s, _CLOSE_S):
+                self.transport.abort()
         elif self.flow.read_paused:
             # It waits for us.
             self._since_s = now_s
         else:
             self._look_at_reading(now_s - self._since_s)
-        if not self.transport.get_write_buffer_size():
+        if not is_closing and not self.transport.get_write_buffer_size():
             self._bytes_acked = -1
 
     def _is_stalled(self, now_s: float, limit_s: float) -> bool:
@@ -333,19 +339,14 @@ class Connection(HttpToolsProtocol):
 
     def _read_bytes_acked(self) -> int:
         connection = self.transport.get_extra_info("socket")
+        if connection is None:  # closed below TLS already
+            return self._bytes_acked
         try:
             found = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.size)
         except OSError:
             return self._bytes_acked
         acked: int = _BYTES_ACKED.unpack(found)[0]
         return acked
-
-    def _look_at_closing(self, now_s: float) -> None:
-        """A peer that never says goodbye would keep a closing TLS connection."""
-        if self._closing_since_s is None:
-            self._closing_since_s = now_s
-        elif now_s - self._closing_since_s > _CLOSE_S:
-            self.transport.abort()
 
     def _look_at_reading(self, elapsed_s: float) -> None:
         if self._reading is _Reading.HEAD:
@@ -361,7 +362,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _end_slow_head(self) -> None:
-        if self._head_bytes:
+        if self._has_begun:
             self._refuse(SLOW_HEADERS)
         elif self._is_at_rest():
             # Opened and never used: an answer would be taken for the next request's.

@@ -33,12 +33,19 @@ async def watch_connections(connections: Collection[Watched], room: Room, limits
         await asyncio.sleep(interval_s)
         for place, connection in enumerate(list(connections)):
             if connection in connections:
-                connection.look(loop.time())
+                _look(connection, loop.time())
             if place % _LOOKS_AT_ONCE == _LOOKS_AT_ONCE - 1:
                 await asyncio.sleep(0)
         if room.ended:
             _log.warning("connections_ended", **room.ended)
             room.ended.clear()
+
+
+def _look(connection: Watched, now_s: float) -> None:
+    try:
+        connection.look(now_s)
+    except Exception:  # noqa: BLE001 - one connection's fault must not end the watch over the others
+        _log.exception("look_failed")
 
 
 def look_interval_s(limits: LimitSettings) -> float:

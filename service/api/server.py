@@ -27,6 +27,7 @@ _log = structlog.get_logger("server")
 # How long connections get to take their last bytes.
 _GRACE_S = 3
 _KEEP_ALIVE_S = 75
+_TLS_CLOSE_S = 600
 _BACKLOG = 2048
 
 
@@ -92,7 +93,8 @@ class Server(uvicorn.Server):
             backlog=_BACKLOG,
             ssl=self._certificates.context if self._certificates else None,
             ssl_handshake_timeout=limits.header_timeout_s if is_tls else None,
-            ssl_shutdown_timeout=_GRACE_S if is_tls else None,
+            # It runs from the first byte of the last answer: who reads on is not ended by it, but by `look`.
+            ssl_shutdown_timeout=_TLS_CLOSE_S if is_tls else None,
         )
 
     def _connection(self, limits: ConnectionLimits) -> Callable[[], Connection]:

@@ -76,6 +76,10 @@ def _require_clients(context: ssl.SSLContext, authorities: Path) -> None:
     except OSError as error:
         raise ConfigError(f"tls.client_ca: {authorities} holds no PEM certificate") from error
     context.verify_mode = ssl.CERT_REQUIRED
+    # A session that is resumed shows no certificate, and its authority may be gone since. Only TLS 1.3 can be
+    # kept from it.
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0
 
 
 def _read_fault(path: Path) -> str | None:

@@ -31,7 +31,8 @@ class BanFile:
     """The file at `path`, which several processes may change; missing, it holds no ban."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        # Replacing a link would leave what it leads to as it was.
+        self.path = Path(os.path.realpath(path))
 
     def stamp(self) -> tuple[int, ...]:
         """Tell one state of the file from the next; empty when there is no file."""

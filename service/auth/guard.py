@@ -26,6 +26,8 @@ _REMEMBERED_ADDRESSES = 1024
 _REMEMBERED_CHARACTERS = 256
 _REMEMBERED_LINES = 16
 _CONCURRENCY_RETRY_S = 1.0
+# What a client is told of a ban for ever.
+_LONGEST_RETRY_S = 365 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +170,11 @@ class AuthGuard:
         else:
             left_s = await self._failures.ban_left_s(address, now=now)
         if left_s > 0:
+            left_s = min(left_s, _LONGEST_RETRY_S)
             self._observer.refused(Refusal(reason="banned", address=address, left_s=left_s))
             raise BannedError(
-                f"Too many wrong tokens came from this address: it is banned for another {left_s:.0f} s",
+                f"This address is banned for another {left_s:.0f} s: too many wrong tokens came from it, "
+                "or the operator of this service banned it",
                 retry_after_s=left_s,
             )
         if verdict in _COUNTED:

@@ -1,7 +1,7 @@
 """Keeps failed attempts in this process's memory, for a service of one API process."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from service.auth.ban_table import BanTable
 from service.auth.failures import WRONG_TOKENS, Ban
@@ -69,13 +69,17 @@ class MemoryFailureStore:
             if len(self._new) > self._max_addresses:
                 self._new.popitem(last=False)
 
+    def take_new(self) -> Iterable[str]:
+        """The addresses that were banned here since the last call; some bans may be over again."""
+        new, self._new = self._new, OrderedDict()
+        return new
+
     def take_new_bans(self, *, now: float) -> list[Ban]:
         """The running bans that were made here since the last call."""
-        new, self._new = self._new, OrderedDict()
-        return [ban for address in new if (ban := self._bans.get(address, now)) is not None]
+        return [ban for address in self.take_new() if (ban := self._bans.get(address, now)) is not None]
 
-    def running_bans(self, *, now: float) -> list[Ban]:
-        """Those that are running, the one that ends first before the others; any thread may ask."""
+    def running_bans(self, *, now: float) -> Iterator[Ban]:
+        """Those that are running, in any order; any thread may ask."""
         return self._bans.running(now)
 
     def replace_bans(self, bans: BanTable) -> None:

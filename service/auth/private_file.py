@@ -22,7 +22,11 @@ def locked(path: Path, *, patience_s: float = 5.0) -> Iterator[None]:
             the lock for `patience_s`, as a stopped process would for ever.
     """
     _make_private_folder(path.parent)
-    with open(path.with_name(f"{path.name}.lock"), "a", opener=_open_private) as file:
+    lock = path.with_name(f"{path.name}.lock")
+    is_new = not lock.exists()
+    with open(lock, "a", opener=_open_private) as file:
+        if is_new:
+            _give_to_owner(file.fileno(), path)
         deadline_s = time.monotonic() + patience_s
         while not _try_lock(file.fileno()):
             if time.monotonic() >= deadline_s:
@@ -40,6 +44,7 @@ def replace(path: Path, pieces: Iterable[bytes]) -> os.stat_result:
             file.writelines(pieces)
             file.flush()
             os.fsync(descriptor)
+            _give_to_owner(descriptor, path)
             status = os.fstat(descriptor)
         Path(part).replace(path)
     except BaseException:
@@ -56,6 +61,13 @@ def file_stamp(path: Path) -> tuple[int, ...]:
         return ()
     # The change time moves with a chmod too.
     return (status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size)
+
+
+def _give_to_owner(descriptor: int, path: Path) -> None:
+    """What root writes for the service stays the service's: its file's owner, else its folder's."""
+    if os.geteuid() == 0:
+        owner = (path if path.exists() else path.parent).stat()
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -186,4 +186,6 @@ def _environment_hash(token: str | None) -> str | None:
 def _last_use_path(path: Path) -> Path:
     """Beside the tokens, also where `path` is a link to them."""
     file = Path(os.path.realpath(path))
+    if not file.name:
+        raise ConfigError(f"{path} can't be the file of tokens")
     return file.with_name(f"{file.stem}.used{file.suffix}")

@@ -76,7 +76,7 @@ def _build_audit(auth: AuthSettings) -> AuditLog:
     if auth.audit_log is not None:
         sink = file = AuditFile(auth.audit_log, utc_now=_utc_now)
         file.check()
-    return AuditLog(sink, clock=time.time, repeats=Repeats(), budget=HourlyBudget())
+    return AuditLog(sink, clock=time.monotonic, repeats=Repeats(), budget=HourlyBudget())
 
 
 def _utc_now() -> datetime:

@@ -57,7 +57,7 @@ def ban_list(
 
 @ban_app.command("lift")
 def ban_lift(address: _AddressArgument, config: ConfigOption = None) -> None:
-    """Let ADDRESS in again; its wrong tokens are counted from zero."""
+    """Let ADDRESS in again. The failures that led to the ban are forgotten."""
     auth, key = load(config).auth, _key(address)
     if not _with_bans(auth, lambda found: found.lift(key, now=time.time())):
         raise ConfigError(f"{key} is not banned; see: tiber-serve ban list")
@@ -77,6 +77,8 @@ def ban_add(
 ) -> None:
     """Keep ADDRESS out, right tokens included; in place of any ban that it has."""
     auth, key, now = load(config).auth, _key(address), time.time()
+    if not reason.isprintable():
+        raise ConfigError("--reason must be one line of printable text")
     until = _until(length, is_forever=is_forever, now=now)
     _with_bans(auth, lambda found: found.ban(key, until=until, now=now, reason=reason))
     ban = Ban(address=key, until=until, reason=reason)
@@ -123,7 +125,7 @@ def _until(length: str | None, *, is_forever: bool, now: float) -> float:
         if length is not None:
             raise ConfigError("--for and --forever can't both be given")
         return FOREVER
-    seconds = parse_duration(length or _DEFAULT_FOR, option="--for").total_seconds()
+    seconds = parse_duration(_DEFAULT_FOR if length is None else length, option="--for").total_seconds()
     if seconds <= 0:
         raise ConfigError("--for must be more than 0; to end a ban: tiber-serve ban lift ADDRESS")
     return now + seconds

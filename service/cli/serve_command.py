@@ -67,9 +67,10 @@ def serve(
     server = Server(service, drain_timeout_s=settings.drain_timeout_s)
     listener = _listen(settings.host, settings.port)
     url = f"{server.scheme}://{_for_url(settings.host)}:{listener.getsockname()[1]}"
-    token = _first_token(settings, extra_token)
 
     def announce() -> None:
+        # Not before: a service that never gets ready would have made one that nobody saw.
+        token = _first_token(settings, extra_token)
         typer.echo(f"ready after {time.monotonic() - began_s:.1f} s: {url}")
         _print_example(url, token, has_extra_token=extra_token is not None)
 

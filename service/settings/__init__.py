@@ -21,6 +21,9 @@ from service.settings.sections import AuthSettings, LimitSettings, ModelSettings
 
 __all__ = ["AuthSettings", "LimitSettings", "ModelSettings", "Settings", "TLSSettings", "load_settings"]
 
+_SECRETS = ("auth.redis_url", "tls.key_password", "otel_endpoint")
+_TABLES_WITH_SECRETS = ("auth", "tls")
+
 DEFAULT_FILE = "tiber-serve.toml"
 # As browsers write it: in lower case, without a path.
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
@@ -137,7 +140,14 @@ def _describe(error: pydantic.ValidationError | SettingsError, origin: str | Non
         return f"{where}: `{key}` is not a setting"
     if first["type"] == "missing":
         return f"{where}: `{key}` must be given"
-    return f"{where}: `{key}` = {first['input']!r}: {first['msg']}"
+    return f"{where}: `{key}`{_shown(key, first['input'])}: {first['msg']}"
+
+
+def _shown(key: str, value: object) -> str:
+    """The value, unless it is a secret or may hold one, as a whole table does."""
+    is_number = isinstance(value, int | float)
+    is_safe = is_number if key in _TABLES_WITH_SECRETS else is_number or isinstance(value, str)
+    return f" = {value!r}" if is_safe and key not in _SECRETS else ""
 
 
 def _first_cause(error: SettingsError) -> str:

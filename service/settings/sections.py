@@ -1,6 +1,7 @@
 """The tables of the settings file."""
 
 import ipaddress
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -9,11 +10,14 @@ from pydantic import Field
 
 from service.rate import parse_rate
 
+# Longer times overflow what Redis and HTTP can say.
+_CENTURY_S = 36_500 * 86_400
+
 
 class Section(pydantic.BaseModel):
     """A table of the settings file."""
 
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class AuthSettings(Section):
@@ -21,9 +25,12 @@ class AuthSettings(Section):
 
     tokens_file: Path = Field(Path("var/tokens.json"), description="Where token hashes are kept, mode 0600.")
     max_failures: int = Field(5, gt=0, description="Wrong tokens that ban an address.")
-    ban_s: float = Field(300.0, gt=0, description="Seconds a ban lasts.")
+    ban_s: float = Field(300.0, gt=0, le=_CENTURY_S, description="Seconds a ban lasts.")
     reset_s: float = Field(
-        1800.0, gt=0, description="Seconds without a wrong token after which the count starts anew."
+        1800.0,
+        gt=0,
+        le=_CENTURY_S,
+        description="Seconds without a wrong token after which the count starts anew.",
     )
     max_addresses: int = Field(
         65_536,
@@ -50,6 +57,13 @@ class AuthSettings(Section):
     audit_log: Path | None = Field(
         None, description="File for the log of authentication events, as JSON lines; the common log if unset."
     )
+
+    @pydantic.model_validator(mode="after")
+    def _are_different_files(self) -> "AuthSettings":
+        files = [self.tokens_file, self.bans_file, *([self.audit_log] if self.audit_log else [])]
+        if len({os.path.realpath(file) for file in files}) < len(files):
+            raise ValueError("tokens_file, bans_file and audit_log must be different files")
+        return self
 
     @pydantic.field_validator("trusted_proxies")
     @classmethod

@@ -35,7 +35,7 @@ class AuditLog:
     A flood fills no disk: of events that are equal in everything but their request, the first is written,
     and the others of the next minute, or of the ban's duration, become one line with their number as
     `more`. Of each event at most 10,000 lines an hour are written; the rest are one `events_dropped`.
-    `clock` is the time of day in seconds.
+    `clock` counts seconds, and is never set back.
     """
 
     def __init__(
@@ -60,7 +60,10 @@ class AuditLog:
         now = self._clock()
         is_ban = refusal.reason == "banned"
         until = now + (refusal.left_s if is_ban else _REPEAT_S)
-        if self._repeats.is_first((event, tuple(fields.items())), now=now, until=until):
+        key = (event, tuple(fields.items()))
+        if is_ban:
+            self._repeats.restart_if_later(key, until)
+        if self._repeats.is_first(key, now=now, until=until):
             left = {"left_s": round(refusal.left_s, 1)} if is_ban else {}
             self._write(event, {**fields, **left})
 
@@ -68,6 +71,7 @@ class AuditLog:
         """Wrong tokens banned an address; several requests at once may each tell of it."""
         now = self._clock()
         key = (_BANNED, (("address", address),))
+        self._repeats.restart_if_later(key, now + left_s)
         if self._repeats.is_first(key, now=now, until=now + left_s):
             self._write(_BANNED, {"address": address, "left_s": round(left_s, 1)})
 

@@ -79,8 +79,13 @@ class AuditFile:
         line = json.dumps({"time": time, "event": event, **fields}) + "\n"
         # A pipe without a reader must not stop the service.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+        is_new = not self._path.exists()
         descriptor = os.open(self._path, flags, 0o600)
         try:
+            if is_new and os.geteuid() == 0:
+                # A command of root's must not lock the service out: the file is its folder's owner's.
+                owner = self._path.parent.stat()
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
             os.write(descriptor, line.encode("ascii"))
         finally:
             os.close(descriptor)

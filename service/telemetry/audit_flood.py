@@ -10,6 +10,7 @@ Key = TypeVar("Key", bound=Hashable)
 _MAX_KEYS = 10_000
 _MAX_LINES = 10_000
 _HOUR_S = 3600.0
+_SAME_END_S = 1.0
 
 
 @dataclass(slots=True)
@@ -39,6 +40,12 @@ class Repeats(Generic[Key]):
         elif len(self._repeated) < self._max_keys:
             self._repeated[key] = _Repeated(until)
         return True
+
+    def restart_if_later(self, key: Key, until: float) -> None:
+        """Let the next one through where it ends noticeably later: a new ban after one that was lifted."""
+        known = self._repeated.get(key)
+        if known is not None and until > known.until + _SAME_END_S:
+            known.until = float("-inf")
 
     def take_ended(self, now: float) -> list[tuple[Key, int]]:
         """Those whose time is up, with how many were not written; none with 0."""

@@ -9,6 +9,7 @@ from service.refusal import REASONS, Refusal
 
 # As many as are remembered of them at all; more at once are a flood, and its size matters little.
 _MAX_BANS = 100_000
+_SAME_END_S = 1.0
 
 
 class AuthenticationRecorder:
@@ -35,9 +36,14 @@ class AuthenticationRecorder:
     def banned(self, address: str, left_s: float) -> None:
         """An address was banned; told twice of one ban, it counts once."""
         self._forget_ended()
+        ends_s = self._clock() + left_s
+        known_s = self._ends_s.get(address)
+        # Noticeably later: a new one, after the first was lifted.
+        if known_s is not None and ends_s > known_s + _SAME_END_S:
+            del self._ends_s[address]
         if address not in self._ends_s and len(self._ends_s) < _MAX_BANS:
             self._bans.inc()
-            self._ends_s[address] = self._clock() + left_s
+            self._ends_s[address] = ends_s
 
     def _in_force(self) -> float:
         self._forget_ended()

@@ -164,3 +164,27 @@ def test_settings_cannot_be_changed() -> None:
 def test_other_programs_variables_are_not_ours(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name.upper(), "nonsense")
     assert load_settings(None, {}).model_dump() == Settings().model_dump()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[tls]\nkey_password = "hunter2"',
+        '[auth]\nredis_url = ["redis://:hunter2@h"]',
+        'auth = "redis://:hunter2@h"',
+    ],
+)
+def test_no_secret_is_in_an_error(empty_folder: Path, text: str) -> None:
+    assert "hunter2" not in refusal(write(empty_folder, text))
+
+
+def test_files_of_the_guard_must_differ(empty_folder: Path) -> None:
+    assert "different files" in refusal(
+        write(empty_folder, '[auth]\ntokens_file = "a.json"\nbans_file = "a.json"')
+    )
+
+
+@pytest.mark.parametrize("name", ["ban_s", "reset_s"])
+@pytest.mark.parametrize("value", ["inf", "1e17"])
+def test_no_time_is_without_end(empty_folder: Path, name: str, value: str) -> None:
+    assert f"auth.{name}" in refusal(write(empty_folder, f"[auth]\n{name} = {value}"))

@@ -135,7 +135,7 @@ def test_bans_are_listed_for_scripts_and_for_programs(tmp_path: Path) -> None:
     write_settings(tmp_path)
     assert ban(tmp_path, "list") == ""
     assert json.loads(ban(tmp_path, "list", "--json")) == []
-    ban(tmp_path, "add", "192.0.2.7", "--forever", "--reason", "two\twords")
+    ban(tmp_path, "add", "192.0.2.7", "--forever", "--reason", "two words")
     ban(tmp_path, "add", "::ffff:192.0.2.8", "--for", "90s")
     first, second = ban(tmp_path, "list").splitlines()
     assert first.split("\t")[::2] == ["192.0.2.8", "operator"]
@@ -143,7 +143,7 @@ def test_bans_are_listed_for_scripts_and_for_programs(tmp_path: Path) -> None:
     eight, seven = json.loads(ban(tmp_path, "list", "--json"))
     assert 80 < eight["left_s"] <= 90
     assert eight["until"] == first.split("\t")[1]
-    assert seven == {"address": "192.0.2.7", "until": None, "left_s": None, "reason": "two\twords"}
+    assert seven == {"address": "192.0.2.7", "until": None, "left_s": None, "reason": "two words"}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +156,7 @@ def test_bans_are_listed_for_scripts_and_for_programs(tmp_path: Path) -> None:
         (["add", "192.0.2.7", "--for", "soon"], "--for 'soon'"),
         (["add", "192.0.2.7", "--for", "0s"], "--for must be more than 0"),
         (["add", "192.0.2.7", "--for", "1h", "--forever"], "can't both be given"),
+        (["add", "192.0.2.7", "--reason", "two\twords"], "--reason must be one line"),
         (["lift", "192.0.2.9"], "192.0.2.9 is not banned"),
     ],
 )

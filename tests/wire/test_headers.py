@@ -317,3 +317,30 @@ def test_a_hundred_attacks_at_once_disturb_nobody(server: RunningServer) -> None
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         refused = pool.map(lambda number: exchange(server, attacks[number % 4]), range(100))
         assert {status for received in refused for status in statuses(received)} == {400, 431}
+
+
+def test_a_target_without_a_path_costs_no_answer_before_it(server: RunningServer) -> None:
+    with connect(server) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\nGET http://x HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert statuses(read_all(client)) == [200, 400]
+
+
+@pytest.mark.parametrize("size", [1_000, 90_000])
+def test_a_refused_client_that_closes_reads_why(server: RunningServer, size: int) -> None:
+    start = f"POST /generate HTTP/1.0\r\nContent-Length: {size}\r\n\r\n".encode()
+    with connect(server) as client:
+        client.sendall(start + b"x" * size)
+        assert statuses(read_all(client)) == [401]
+
+
+def test_two_content_types_are_bounded_as_json(server: RunningServer) -> None:
+    deep = b"[" * 1000 + b"]" * 1000
+    types = "Content-Type: application/json\r\nContent-Type: text/plain"
+    start = f"POST /generate HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n{types}\r\n"
+    with connect(server) as client:
+        client.sendall(
+            start.encode() + f"Connection: close\r\nContent-Length: {len(deep)}\r\n\r\n".encode() + deep
+        )
+        answer = read_all(client)
+    assert statuses(answer) == [400]
+    assert b"deep" in answer

@@ -220,3 +220,12 @@ async def test_a_lock_that_another_process_keeps_holds_up_no_ban(path: Path) -> 
             assert service.banned() == {"a", "b"}
             assert written(path) == set()
         await service.wait({"a", "b"})
+
+
+async def test_an_operators_longer_ban_wins_over_one_that_was_just_made(path: Path) -> None:
+    async with running(path) as service:
+        await FileBanList(BanFile(path)).ban("a", until=FOREVER, now=NOW, reason="operator")
+        await service.fail("a")
+        await service.fail("b")
+        await service.wait({"a", "b"})
+        assert {ban.address: ban.until for ban in BanFile(path).read()} == {"a": FOREVER, "b": NOW + 30}

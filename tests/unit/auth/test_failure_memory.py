@@ -112,14 +112,14 @@ async def test_a_replaced_table_is_the_stores_from_then_on() -> None:
 
 def test_a_table_made_of_too_many_keeps_those_that_end_last() -> None:
     table = BanTable(2, [ban("a", 30), ban("b", 10), ban("c", 20)])
-    assert table.running(0) == [ban("c", 20), ban("a", 30)]
-    assert table.running(20) == [ban("a", 30)]
+    assert sorted(one.address for one in table.running(0)) == ["a", "c"]
+    assert list(table.running(20)) == [ban("a", 30)]
 
 
 def test_a_ban_in_place_of_another_counts_alone() -> None:
     table = BanTable(2, [ban("a", 30)])
     table.put(ban("a", 10, "shorter"), now=0)
-    assert table.running(0) == [ban("a", 10, "shorter")]
+    assert list(table.running(0)) == [ban("a", 10, "shorter")]
     assert table.left_s("a", 10) == 0
     for number in range(10_000):
         table.put(ban("a", 20 + number), now=0)
@@ -139,7 +139,7 @@ def test_a_removed_ban_that_comes_back_is_not_dropped_in_its_former_place() -> N
     assert not table.remove("a")
     table.put(ban("a", 30), now=0)
     table.put(ban("c", 40), now=0)
-    assert [one.address for one in table.running(0)] == ["a", "c"]
+    assert sorted(one.address for one in table.running(0)) == ["a", "c"]
 
 
 async def test_a_full_store_takes_few_bytes_an_address() -> None:

@@ -18,6 +18,7 @@ from service.auth.redis_client import redis_client
 from service.auth.redis_failures import RedisFailureStore
 from service.auth.redis_link import RedisLink
 from service.auth.redis_rates import RedisRateLimiter
+from service.errors import ConfigError
 from service.rate import RateLimit
 from tests.support.redis import RedisServer, Watched, running_redis
 
@@ -303,3 +304,9 @@ async def test_closing_lets_nobody_wait(server: RedisServer) -> None:
     await service.link.close()
     async with asyncio.timeout(TIMEOUT_S + SLACK_S):
         assert await asyncio.gather(*calls) == [[0.0]] * 200
+
+
+def test_an_option_that_redis_has_not_is_refused_without_its_value() -> None:
+    with pytest.raises(ConfigError) as error:
+        redis_client("redis://:secret@127.0.0.1:1?foo=bar")
+    assert "secret" not in error.value.message
