@@ -206,6 +206,21 @@ async def test_a_request_more_than_a_token_may_have_open_is_429_whatever_it_asks
         assert (await client.get("/health")).status_code == 200
 
 
+async def test_streams_one_after_the_other_never_are_one_too_many(
+    server: RunningServer, tokens: dict[str, str]
+) -> None:
+    head = f"POST /generate_stream HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tokens['single']}\r\n"
+    content = b'{"inputs": "a", "parameters": {"max_new_tokens": 1}}'
+    request = f"{head}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n".encode()
+    reader, writer = await asyncio.open_connection(*server.address)
+    async with asyncio.timeout(30):
+        # In one go: each is begun as soon as the one before has ended.
+        writer.write(8 * (request + b"\r\n" + content) + request + b"Connection: close\r\n\r\n" + content)
+        received = await reader.read(-1)
+    writer.close()
+    assert received.count(b"HTTP/1.1 200") == 9
+
+
 async def test_a_tokens_own_number_wins_and_others_are_not_affected(
     server: RunningServer, tokens: dict[str, str]
 ) -> None:

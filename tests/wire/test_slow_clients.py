@@ -90,6 +90,14 @@ def test_blank_lines_for_ever_are_no_request(server: RunningServer) -> None:
         assert 0.4 < send_slowly(connection, b"\r\n" * 100) < LATEST_S
 
 
+def test_a_blank_line_after_an_answer_is_no_slow_request(server: RunningServer) -> None:
+    with connect(server) as connection:
+        connection.sendall(request(server))
+        assert statuses(read_answer(connection)) == [200]
+        connection.sendall(b"\r\n")
+        assert read_all(connection) == b""
+
+
 def test_a_connection_that_is_never_used_is_closed_without_a_word(server: RunningServer) -> None:
     with connect(server) as connection:
         began_s = time.monotonic()

@@ -220,3 +220,13 @@ def test_a_file_in_no_folder_is_refused_at_start_and_nothing_is_made(tmp_path: P
         AuditFile(tmp_path / "no" / "audit.jsonl", utc_now=lambda: datetime.now(UTC)).check()
     AuditFile(tmp_path / "audit.jsonl", utc_now=lambda: datetime.now(UTC)).check()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ban_after_one_that_was_lifted_is_written_too(audit: AuditLog, lines: Lines, clock: Clock) -> None:
+    audit.banned(ADDRESS, 300)
+    audit.banned(ADDRESS, 300)
+    clock.now += 100
+    audit.banned(ADDRESS, 200)
+    assert lines.events == ["address_banned"]
+    audit.banned(ADDRESS, 300)
+    assert lines.events == ["address_banned", "address_banned"]

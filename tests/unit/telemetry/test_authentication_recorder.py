@@ -61,3 +61,14 @@ def test_an_address_banned_again_counts_again(
     clock.now += 301
     recorder.banned("a", 300)
     assert bans(registry) == (2, 1)
+
+
+def test_a_ban_after_one_that_was_lifted_counts_too(
+    recorder: AuthenticationRecorder, registry: CollectorRegistry, clock: Clock
+) -> None:
+    recorder.banned("a", 300)
+    clock.now += 100
+    recorder.banned("a", 200)
+    assert bans(registry) == (1, 1)
+    recorder.banned("a", 300)
+    assert bans(registry) == (2, 1)
