@@ -49,10 +49,9 @@ async def _post(
     async def send(message: Message) -> None:
         sent.append(message)
 
-    given = [
-        (b"content-type", b"application/json"),
-        *((name.encode(), value.encode()) for name, value in headers),
-    ]
+    if not any(name == "content-type" for name, _ in headers):
+        headers = (("content-type", "application/json"), *headers)
+    given = [(name.encode(), value.encode()) for name, value in headers]
     scope = {"type": "http", "method": method, "path": "/generate", "headers": given}
     await limit(scope, receive, send)
     if not sent:
@@ -134,6 +133,8 @@ async def test_a_refused_body_is_read_on_so_that_its_sender_sees_the_answer() ->
 async def test_what_is_no_json_by_its_type_has_no_depth() -> None:
     limit = _limit(_Application(), max_json_depth=3)
     assert (await _post(limit, _chunks(b"[[[["), ("content-type", "text/plain")))[0] == 200
+    both = (("content-type", "application/json"), ("content-type", "text/plain"))
+    assert (await _post(limit, _chunks(b"[[[["), *both))[0] == 400
 
 
 async def test_a_body_for_which_there_is_no_room_beside_the_others_is_503_until_they_end() -> None:
