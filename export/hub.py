@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from export.architecture import check_supported, read_config
+from export.architecture import find_task, read_config
 from export.errors import ConversionError
 from export.resources import Need, check_resources
 from export.sources import HubSource
+from export.vision import check_convertible
 
 CONFIG_FILES = ("*.json", "*.jinja", "*.model", "*.txt")
 SUBFOLDERS = "*/*"  # other formats, earlier checkpoints
@@ -26,7 +27,9 @@ def fetch_hub_folder(source: HubSource) -> Path:
             raise ConversionError(
                 f"{source.repo_id} holds no config.json: choose a model in transformers' format"
             )
-        check_supported(read_config(folder), source.repo_id)
+        config = read_config(folder)
+        if find_task(config, source.repo_id) == "image-text-to-text":
+            check_convertible(config, source.repo_id)
         weights = _choose_weights(source, folder)
         return _download(source, folder.name, [*CONFIG_FILES, weights])
     except ConversionError:

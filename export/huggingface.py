@@ -1,23 +1,21 @@
 """Converts a Hugging Face folder through optimum-intel, which needs torch."""
 
-import importlib.util
-import json
-import logging
-import os
 import shutil
-import warnings
 from pathlib import Path
 from typing import Any
 
-from export.architecture import check_supported, context_length, eos_token_ids, read_config
+from export.architecture import context_length, eos_token_ids, find_task, read_config, read_json
 from export.checksum import folder_sha256
 from export.errors import ConversionError
 from export.hub import fetch_hub_folder
+from export.optimum_intel import export_model, require_extra
 from export.progress import Steps
-from export.publish import MODEL_FILE, Workspace
+from export.publish import LANGUAGE_MODEL_FILE, MODEL_FILE, Workspace
 from export.request import Converted, Request
 from export.resources import check_resources, folder_need
 from export.sources import FolderSource, HubSource
+from export.vision import check_convertible, compress_parts, describe_vision
+from export.vision_recipes import RECIPES
 from service.manifest import TOKENIZER_FILE
 from service.manifest import Source as SourceRecord
 
@@ -32,9 +30,25 @@ def convert_huggingface(
             kind that can't be converted, or the conversion itself fails.
     """
     if isinstance(source, FolderSource):
-        check_supported(read_config(source.path), str(source.path))
-    _require_extra()
+        find_task(read_config(source.path), str(source.path), request.task)
+    require_extra()
     folder, record = _locate(source, steps)
+    return convert_folder(folder, record, request, work, steps)
+
+
+def convert_folder(
+    folder: Path, record: SourceRecord, request: Request, work: Workspace, steps: Steps
+) -> Converted:
+    """Write the model of a Hugging Face folder, or of one that optimum-cli has exported, into the workspace.
+
+    Raises:
+        ConversionError: when it is of a kind that can't be converted, or the conversion itself fails.
+    """
+    config = read_config(folder)
+    task = find_task(config, record.identity, request.task)
+    is_exported = (folder / LANGUAGE_MODEL_FILE).is_file()
+    if task == "image-text-to-text" and not is_exported:
+        check_convertible(config, record.identity)
     weight_bytes = sum(
         file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in folder.glob(kind)
     )
@@ -42,22 +56,33 @@ def convert_huggingface(
         raise ConversionError(f"{folder} holds no weights (*.safetensors or *.bin): get the whole model")
     check_resources(folder_need(weight_bytes=weight_bytes, weights=request.weights), request.output.parent)
     exported = work.scratch("exported")
-    with steps.step("Exporting through optimum-intel"):
-        _export(folder, exported)
-    group_size = _compress(exported, request, work.model, steps)
-    move_side_files(exported, work.model, source.identity)
+    if is_exported:
+        shutil.copytree(folder, exported)
+    else:
+        with steps.step("Exporting through optimum-intel"):
+            export_model(folder, exported, task)
+    converted = _finish(exported, work.model, record, request, config, steps)
     with steps.step("Checking the tokenizer"):
         _check_tokenizer(work.model, steps)
-    return _describe(work.model, record, group_size)
+    return converted
 
 
-def _require_extra() -> None:
-    for module in ("torch", "transformers", "optimum"):
-        if importlib.util.find_spec(module) is None:
-            raise ConversionError(
-                f"converting a Hugging Face model needs {module}, which is not installed: "
-                "run pip install '.[export]' in the project's folder (several GB)"
-            )
+def _finish(
+    exported: Path,
+    folder: Path,
+    record: SourceRecord,
+    request: Request,
+    config: dict[str, Any],
+    steps: Steps,
+) -> Converted:
+    recipe = RECIPES.get(str(config.get("model_type")))
+    if recipe is None:
+        group_size = _compress(exported, request, folder, steps)
+        move_side_files(exported, folder, record.identity)
+        return _describe(folder, record, group_size)
+    group_size = compress_parts(exported, folder, recipe, request.weights, steps)
+    move_side_files(exported, folder, record.identity)
+    return describe_vision(folder, record, group_size)
 
 
 def _locate(source: FolderSource | HubSource, steps: Steps) -> tuple[Path, SourceRecord]:
@@ -67,36 +92,6 @@ def _locate(source: FolderSource | HubSource, steps: Steps) -> tuple[Path, Sourc
         return source.path, SourceRecord(kind="folder", identity=source.identity, sha256=sha256)
     folder = fetch_hub_folder(source)
     return folder, SourceRecord(kind="hub", identity=source.repo_id, revision=folder.name)
-
-
-def _export(folder: Path, exported: Path) -> None:
-    """Write the 16-bit OpenVINO model and its tokenizers to `exported`; no code of the model's own is run."""
-    os.environ.setdefault("NNCF_CI", "1")  # or importing NNCF reports the use of it over the network
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing warns about every shape that becomes a constant
-        logging.getLogger("torch").setLevel(logging.ERROR)  # optimum undoes `logging.disable`
-        try:
-            from optimum.exporters.openvino import main_export
-            from optimum.intel import OVConfig
-            from transformers.utils.logging import disable_progress_bar, set_verbosity_error
-
-            set_verbosity_error()
-            disable_progress_bar()
-            main_export(
-                str(folder),
-                output=exported,
-                task="text-generation-with-past",
-                library_name="transformers",
-                ov_config=OVConfig(dtype="fp16"),
-                convert_tokenizer=True,
-                local_files_only=True,
-            )
-        except Exception as error:  # a border: what a model's code raises has no common type
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise ConversionError(
-                f"optimum-intel can't export {folder.name} ({reason}): check that the folder is whole, "
-                "and that optimum-intel supports this model's type"
-            ) from error
 
 
 def _compress(exported: Path, request: Request, folder: Path, steps: Steps) -> int | None:
@@ -115,7 +110,7 @@ def _compress(exported: Path, request: Request, folder: Path, steps: Steps) -> i
 def move_side_files(exported: Path, folder: Path, model: str) -> None:
     """Move all but the 16-bit weights: tokenizers, configs, chat templates."""
     for file in exported.iterdir():
-        is_weights = file.stem == Path(MODEL_FILE).stem
+        is_weights = file.stem.startswith("openvino_") and file.stem.endswith("model")
         if (file.is_file() and not is_weights) or file.name == "additional_chat_templates":
             shutil.move(file, folder / file.name)
     for name in (TOKENIZER_FILE, "openvino_tokenizer.xml", "openvino_detokenizer.xml"):
@@ -136,13 +131,11 @@ def _check_tokenizer(folder: Path, steps: Steps) -> None:
 
 def _describe(folder: Path, record: SourceRecord, group_size: int | None) -> Converted:
     config = read_config(folder)
-    path = folder / "generation_config.json"
-    generation: dict[str, Any] = json.loads(path.read_bytes()) if path.is_file() else {}
     return Converted(
         source=record,
         task="text-generation",
         architecture=str(config.get("model_type", "unknown")),
         group_size=group_size,
         context_length=context_length(config, record.identity),
-        eos_token_ids=eos_token_ids(generation, config, record.identity),
+        eos_token_ids=eos_token_ids(read_json(folder / "generation_config.json"), config, record.identity),
     )

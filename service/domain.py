@@ -51,18 +51,46 @@ class Sampling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A decoded picture: `pixels` are uint8 RGB [height, width, 3], row by row."""
+
+    width: int
+    height: int
+    pixels: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PicturePrompt:
+    """Texts with an image between each two of them, so one text more than images; texts may be empty.
+
+    `image_tokens` is how many tokens of the prompt all the images take together, at most.
+    """
+
+    texts: tuple[str, ...]
+    images: tuple[Image, ...]
+    image_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GenerationRequest:
     """A request that passed validation: nothing in it can be refused any more.
 
-    `prompt_ids` are token ids of the model's own tokenizer, at least one, and with
-    `sampling.max_new_tokens` they fit the model's context. Generation ends with the first of the `stop`
-    strings, which stays in the text if `keep_stop`.
+    `prompt_ids` are token ids of the model's own tokenizer, at least one unless there are images, and with
+    the tokens of `pictures` and `sampling.max_new_tokens` they fit the model's context. A vision model's
+    request has `pictures` even without an image: then they are of one text. Generation ends with the first
+    of the `stop` strings, which stays in the text if `keep_stop`.
     """
 
     prompt_ids: list[int]
     sampling: Sampling
+    pictures: PicturePrompt | None = None
     stop: tuple[str, ...] = ()
     keep_stop: bool = True
+
+    @property
+    def prompt_tokens(self) -> int:
+        """How many tokens the prompt takes, its images' included."""
+        return len(self.prompt_ids) + (self.pictures.image_tokens if self.pictures else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 from service.admission import Admission
 from service.domain import Finish, GenerationEvent, GenerationRequest, RawRequest, TokenLimits
@@ -13,10 +13,11 @@ from service.errors import DeadlineError, ValidationError
 from service.manifest import Manifest, ToolFormat
 from service.merging import merged
 from service.observer import ObserverFactory, RequestObserver
+from service.picture_encoder import Vision
 from service.progress import Progress
 from service.prompt.chat import ChatTemplate
 from service.prompt.validation import check_parameters, validate
-from service.prompt_encoder import PromptEncoder
+from service.prompt_encoder import EncodedPrompt, PromptEncoder
 from service.text.tokenizer import ModelTokenizer
 
 GenerationEvents = AsyncGenerator[Sequence[GenerationEvent], None]
@@ -43,6 +44,7 @@ class TextModel:
         draw_seed: Callable[[], int],
         grammars: GrammarChecker,
         template: ChatTemplate | None,
+        vision: Vision | None,
         observe: ObserverFactory,
     ) -> None:
         self.name = name
@@ -55,7 +57,10 @@ class TextModel:
         self.timeout_s = timeout_s
         self.tokenizer = tokenizer
         self._template = template
-        self._prompts = PromptEncoder(model=name, tokenizer=tokenizer, template=template, limits=limits)
+        self.image_limits = vision.limits if vision else None
+        self._prompts = PromptEncoder(
+            model=name, tokenizer=tokenizer, template=template, limits=limits, vision=vision
+        )
         self._draw_seed = draw_seed
         self._observe = observe
         self._grammars = grammars
@@ -135,24 +140,26 @@ class TextModel:
         self, raws: Sequence[RawRequest], observers: Mapping[int, RequestObserver], accepted_s: float
     ) -> IndexedEvents:
         with self.admission.places(len(raws)):
-            admitted_s = time.monotonic()
-            requests = await self._validate(raws)
-            for observer, request in zip(observers.values(), requests, strict=True):
-                observer.validated(request, took_s=time.monotonic() - admitted_s)
-            async with aclosing(merged([self._generate(one, accepted_s) for one in requests])) as batches:
-                async for batch in batches:
-                    yield batch
+            async with AsyncExitStack() as held:
+                admitted_s = time.monotonic()
+                requests = await self._validate(raws, held)
+                for observer, request in zip(observers.values(), requests, strict=True):
+                    observer.validated(request, took_s=time.monotonic() - admitted_s)
+                async with aclosing(merged([self._generate(one, accepted_s) for one in requests])) as batches:
+                    async for batch in batches:
+                        yield batch
 
-    async def _validate(self, raws: Sequence[RawRequest]) -> list[GenerationRequest]:
-        encoded: dict[int, list[int]] = {}
+    async def _validate(self, raws: Sequence[RawRequest], held: AsyncExitStack) -> list[GenerationRequest]:
+        encoded: dict[int, EncodedPrompt] = {}
         requests: list[GenerationRequest] = []
         for raw in raws:
             # The answers to one prompt share it, so it is rendered and tokenised once.
             if id(raw.prompt) not in encoded:
-                encoded[id(raw.prompt)] = await self._prompts.encode(raw)
+                encoded[id(raw.prompt)] = await self._prompts.encode(raw, held)
             if raw.grammar is not None:
                 await self._grammars.check(raw.grammar, name=raw.names.grammar)
-            requests.append(validate(raw, encoded[id(raw.prompt)], self.limits, self._draw_seed))
+            prompt = encoded[id(raw.prompt)]
+            requests.append(validate(raw, prompt.ids, self.limits, self._draw_seed, prompt.pictures))
         return requests
 
     async def _generate(self, request: GenerationRequest, accepted_s: float) -> GenerationEvents:

@@ -31,11 +31,20 @@ class Source(_Model):
 
 
 class ImageLimits(_Model):
-    """What a vision model takes."""
+    """What a vision model takes, and what an image costs it.
 
-    max_images: int
-    max_width: int
-    max_height: int
+    `tokens_per_image` is the most tokens that one image of `max_width` x `max_height` pixels takes in the
+    prompt, marks around it included. `marks` are the strings that stand for an image in the model's
+    own prompts: a user's text must not hold one. `engine_appends` is what the engine puts behind each
+    image of its own accord.
+    """
+
+    max_images: int = pydantic.Field(gt=0)
+    max_width: int = pydantic.Field(gt=0)
+    max_height: int = pydantic.Field(gt=0)
+    tokens_per_image: int = pydantic.Field(gt=0)
+    marks: list[str]
+    engine_appends: str = ""
 
 
 class Manifest(_Model):

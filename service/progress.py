@@ -74,7 +74,7 @@ class Progress:
 
     def _start(self) -> Start:
         return Start(
-            prompt_tokens=len(self._request.prompt_ids),
+            prompt_tokens=self._request.prompt_tokens,
             seed=self._request.sampling.seed,
             queue_s=self._started_s - self._accepted_s,
             prefill=self._prefill() if self._request.sampling.prompt_logprobs else (),
@@ -96,7 +96,7 @@ class Progress:
         return Finish(
             reason=reason,
             generated_text=self._answer.finish(),
-            prompt_tokens=len(self._request.prompt_ids),
+            prompt_tokens=self._request.prompt_tokens,
             generated_tokens=self._answer.token_count,
             seed=self._request.sampling.seed,
             timings=Timings(

@@ -1,5 +1,6 @@
 """Fixtures that several folders of tests share."""
 
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,32 @@ def real_server(default_model: Path, tmp_path_factory: pytest.TempPathFactory) -
     """The default model, served."""
     config = f'[[models]]\npath = "{default_model}"\ncache_gib = 2\n'
     with running_server(tmp_path_factory.mktemp("real"), config) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def vision_model() -> Path:
+    """The demo vision model, converted once and kept as the default model is."""
+    folder = ROOT / ".cache" / "models" / "tiny-shapes-vlm-int8"
+    if importlib.util.find_spec("optimum") is None:
+        pytest.skip("optimum-intel is not installed: pip install '.[export]'")
+    subprocess.run(
+        [sys.executable, str(ROOT / "export" / "convert.py"), "tiny-shapes-vlm", "--output", str(folder)],
+        check=True,
+        timeout=900,
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vision_server(
+    default_model: Path, vision_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    """The default model and the demo vision model in one service, in this order."""
+    config = "".join(
+        f'[[models]]\npath = "{model}"\ncache_gib = 1\n' for model in (default_model, vision_model)
+    )
+    with running_server(tmp_path_factory.mktemp("seeing"), config) as server:
         yield server
 
 

@@ -16,6 +16,7 @@ from service.choices import alternatives, generate_answers
 from service.domain import Finish, GenerationEvent, Start
 from service.errors import TiberError
 from service.generation import IndexedEvents, TextModel
+from service.prompt.images.parts import has_image
 
 Batch = Sequence[GenerationEvent]
 
@@ -27,7 +28,7 @@ def generate_router(service: Service) -> APIRouter:
     @router.post("/generate")
     async def generate(body: GenerateBody, request: Request) -> Response:
         """Generate text; with `stream` as server-sent events."""
-        model = service.model(request, body.model)
+        model = _model(service, body, request)
         if body.stream:
             return await _stream(model, body, request)
         return await _answer(model, body, request, as_list=False)
@@ -35,7 +36,7 @@ def generate_router(service: Service) -> APIRouter:
     @router.post("/generate_stream")
     async def generate_stream(body: GenerateBody, request: Request) -> Response:
         """Generate text as server-sent events."""
-        return await _stream(service.model(request, body.model), body, request)
+        return await _stream(_model(service, body, request), body, request)
 
     @router.post("/")
     async def compatible_generate(body: GenerateBody, request: Request) -> Response:
@@ -47,10 +48,15 @@ def generate_router(service: Service) -> APIRouter:
 
 async def generate_compatibly(service: Service, body: GenerateBody, request: Request) -> Response:
     """A list of one answer, or events."""
-    model = service.model(request, body.model)
+    model = _model(service, body, request)
     if body.stream:
         return await _stream(model, body, request)
     return await _answer(model, body, request, as_list=True)
+
+
+def _model(service: Service, body: GenerateBody, request: Request) -> TextModel:
+    has_images = has_image(body.inputs, remote=service.takes_remote_images)
+    return service.model(request, body.model, has_images=has_images)
 
 
 async def _answer(model: TextModel, body: GenerateBody, request: Request, *, as_list: bool) -> Response:

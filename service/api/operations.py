@@ -11,6 +11,7 @@ from service.api.fields import MAX_CHOICES, MAX_STOP_STRINGS
 from service.api.responses import JSONResponse
 from service.api.state import Service
 from service.generation import TextModel
+from service.manifest import ImageLimits
 
 _NOT_NOW = {"retry-after": "5"}
 
@@ -20,6 +21,14 @@ class Status(msgspec.Struct, frozen=True):
 
     status: str
     models: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ImageInfo(msgspec.Struct, frozen=True):
+    """What pictures a vision model takes: how many in a request, and how large."""
+
+    max_images: int
+    max_width: int
+    max_height: int
 
 
 class Info(msgspec.Struct, frozen=True):
@@ -45,6 +54,7 @@ class Info(msgspec.Struct, frozen=True):
     weight_format: str
     engine: str
     models: list[str]
+    images: ImageInfo | None = None
 
 
 def operations_router(service: Service) -> APIRouter:
@@ -115,4 +125,11 @@ def _info(model: TextModel, names: list[str]) -> Info:
         weight_format=manifest.weight_format,
         engine=model.engine_name,
         models=names,
+        images=_image_info(model.image_limits),
     )
+
+
+def _image_info(limits: ImageLimits | None) -> ImageInfo | None:
+    if limits is None:
+        return None
+    return ImageInfo(limits.max_images, limits.max_width, limits.max_height)

@@ -34,12 +34,14 @@ class Service:
     cors_origins: tuple[str, ...]
     background: Sequence[Callable[[], Awaitable[None]]] = ()
     """What runs beside the requests, from the start until it is cancelled at the end."""
+    takes_remote_images: bool = False
     is_draining: bool = False
 
-    def model(self, request: Request, name: str | None = None) -> TextModel:
+    def model(self, request: Request, name: str | None = None, *, has_images: bool = False) -> TextModel:
         """The model that answers: the path's, else the one of that name, else the first the token may use.
 
-        OpenAI's clients must name a model, so with a single one served any name will do.
+        Where none is named, images go to the first that takes them. OpenAI's clients must name a model,
+        so with a single one served any name will do.
 
         Raises:
             ForbiddenError: the token may not use what it names, be it here or not.
@@ -49,7 +51,9 @@ class Service:
         usable = self._usable(request)
         model = usable.get(name) if name is not None else None
         if model is None and usable and (name is None or name in _NO_NAMES or len(self.models) == 1):
-            model = next(iter(usable.values()))
+            seeing = (one for one in usable.values() if one.image_limits)
+            model = next(seeing, None) if has_images else None
+            model = model or next(iter(usable.values()))
         if model is None:
             raise self.no_such_model(request, name)
         request.scope[ANSWERING] = model.name

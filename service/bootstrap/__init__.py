@@ -8,6 +8,7 @@ from service.api.openapi_endpoints import ENDPOINTS
 from service.api.state import Service
 from service.bootstrap.auth import build_door, build_token_store, record_event
 from service.bootstrap.models import MODELS_FOLDER, build_model, discover_models, engine_config
+from service.bootstrap.pictures import Pictures
 from service.errors import ConfigError
 from service.generation import TextModel
 from service.settings import Settings
@@ -36,9 +37,10 @@ def build_service(settings: Settings, *, extra_token: str | None) -> Service:
     release = version("tiber-serve")
     metrics = Metrics(version=release)
     tracing = _build_tracing(settings, release)
+    pictures = Pictures(settings.images)
     models: dict[str, TextModel] = {}
     for model_settings in settings.models or discover_models(MODELS_FOLDER):
-        model = build_model(model_settings, metrics, tracing)
+        model = build_model(model_settings, metrics, tracing, pictures)
         if model.name in models:
             raise ConfigError(f"two models are named {model.name!r}: give one of them another `name`")
         if not is_free(model.name, (path for _, path in ENDPOINTS)):
@@ -58,7 +60,8 @@ def build_service(settings: Settings, *, extra_token: str | None) -> Service:
         limits=settings.limits,
         tls=settings.tls,
         cors_origins=settings.cors_origins,
-        background=door.background,
+        background=(*door.background, pictures.run),
+        takes_remote_images=bool(settings.images.remote_hosts),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.admission import Admission
+from service.bootstrap.pictures import Pictures
 from service.domain import TokenLimits
 from service.engine.config import EngineConfig
 from service.engine.grammar import GrammarChecker
@@ -55,7 +56,9 @@ def discover_models(folder: Path) -> tuple[ModelSettings, ...]:
     return (ModelSettings(path=found[0]),)
 
 
-def build_model(settings: ModelSettings, metrics: Metrics, tracing: "Tracing | None") -> TextModel:
+def build_model(
+    settings: ModelSettings, metrics: Metrics, tracing: "Tracing | None", pictures: Pictures
+) -> TextModel:
     """One model with its engine; nothing is started.
 
     Raises:
@@ -83,6 +86,7 @@ def build_model(settings: ModelSettings, metrics: Metrics, tracing: "Tracing | N
         timeout_s=settings.request_timeout_s,
         grammars=_build_grammar_checker(settings, device),
         template=ChatTemplate.load(settings.path),
+        vision=pictures.vision(manifest),
         draw_seed=lambda: secrets.randbits(_SEED_BITS),
     )
 

@@ -12,7 +12,7 @@ import zmq
 import zmq.asyncio
 
 from service.engine.config import EngineConfig
-from service.engine.messages import FromEngine, Load, Stop, ToEngine, decode_from_engine, encode
+from service.engine.messages import FromEngine, Load, Stop, ToEngine, decode_from_engine, to_frames
 
 _PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _STDERR_FD = 2
@@ -54,7 +54,7 @@ class Child:
     def send(self, message: ToEngine) -> None:
         """Send without waiting: the socket queues, bounded by the number of open requests."""
         # The future is done already unless the queue is full; it needs no reader.
-        self._socket.send(encode(message))
+        self._socket.send_multipart(to_frames(message), copy=False)
 
     async def receive(self) -> FromEngine:
         """Wait for the next message."""

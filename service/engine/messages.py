@@ -1,8 +1,11 @@
-"""The messages between the service and an engine process, as msgpack."""
+"""The messages between the service and an engine process: msgpack, and pixels as frames of their own."""
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import msgspec
 
-from service.domain import GenerationRequest
+from service.domain import GenerationRequest, Image
 from service.engine.config import EngineConfig
 from service.engine.protocol import EngineEvent
 
@@ -59,11 +62,36 @@ _to_engine: msgspec.msgpack.Decoder[ToEngine] = msgspec.msgpack.Decoder(ToEngine
 _from_engine: msgspec.msgpack.Decoder[FromEngine] = msgspec.msgpack.Decoder(FromEngine)
 
 
-def decode_to_engine(payload: bytes) -> ToEngine:
+def to_frames(message: ToEngine) -> list[bytes]:
+    """Encode a message for the engine: msgpack first, then each image's pixels, which are not copied."""
+    images = _images(message)
+    if not isinstance(message, Add) or not images:
+        return [encode(message)]
+    emptied = _with_images(message, [replace(image, pixels=b"") for image in images])
+    return [encode(emptied), *(image.pixels for image in images)]
+
+
+def from_frames(frames: Sequence[bytes]) -> ToEngine:
     """Decode a message that the service sent."""
-    return _to_engine.decode(payload)
+    message = _to_engine.decode(frames[0])
+    if not isinstance(message, Add) or len(frames) == 1:
+        return message
+    pixels = zip(_images(message), frames[1:], strict=True)
+    return _with_images(message, [replace(image, pixels=data) for image, data in pixels])
 
 
 def decode_from_engine(payload: bytes) -> FromEngine:
     """Decode a message that an engine process sent."""
     return _from_engine.decode(payload)
+
+
+def _images(message: ToEngine) -> tuple[Image, ...]:
+    pictures = message.request.pictures if isinstance(message, Add) else None
+    return pictures.images if pictures else ()
+
+
+def _with_images(message: Add, images: Sequence[Image]) -> Add:
+    pictures = message.request.pictures
+    assert pictures is not None  # noqa: S101 - narrows: a message without has no images
+    request = replace(message.request, pictures=replace(pictures, images=tuple(images)))
+    return Add(message.request_id, request)

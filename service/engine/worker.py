@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
 
 import zmq
@@ -17,8 +18,8 @@ from service.engine.messages import (
     Step,
     Stop,
     ToEngine,
-    decode_to_engine,
     encode,
+    from_frames,
 )
 from service.engine.protocol import Backend, EngineEvent, Failed, HasCache, Started
 from service.engine.registry import load_backend
@@ -37,12 +38,14 @@ class Worker:
     def __init__(self, socket: "zmq.Socket[bytes]", parent_pid: int) -> None:
         self._socket = socket
         self._parent_pid = parent_pid
+        # Taking up images encodes them, and no stream gets a token meanwhile: one request between two steps.
+        self._with_images: deque[Add] = deque()
 
     def run(self) -> None:
         """Load the model the first message names; serve until told to stop or orphaned."""
         if not self._socket.poll(_LOAD_POLL_MS):
             raise TimeoutError("no parent told this engine process what to load")
-        first = decode_to_engine(self._socket.recv())
+        first = from_frames(self._socket.recv_multipart())
         if not isinstance(first, Load):
             raise TypeError(f"the first message must be Load, not {type(first).__name__}")
         backend = load_backend(first.config)
@@ -54,23 +57,39 @@ class Worker:
         cache = backend if isinstance(backend, HasCache) else None
         while os.getppid() == self._parent_pid:
             events: list[EngineEvent] = []
-            messages = list(self._drain(may_wait=backend.running() == 0))
+            is_idle = not backend.running() and not self._with_images
+            messages = list(self._drain(may_wait=is_idle))
             for message in messages:
                 if isinstance(message, Stop):
                     return
-                _apply(message, backend, events)
+                self._take(message, backend, events)
+            if self._with_images:
+                _add(self._with_images.popleft(), backend, events)
             if backend.running():
                 events += backend.step()
-            elif not messages:
+            elif is_idle and not messages:
                 continue
-            self._send(Step(events, backend.running(), cache.cache_ratio() if cache else None))
+            unfinished = backend.running() + len(self._with_images)
+            self._send(Step(events, unfinished, cache.cache_ratio() if cache else None))
+
+    def _take(self, message: ToEngine, backend: Backend, events: list[EngineEvent]) -> None:
+        if isinstance(message, Cancel):
+            self._with_images = deque(
+                one for one in self._with_images if one.request_id != message.request_id
+            )
+            backend.cancel(message.request_id)
+        elif isinstance(message, Add):
+            if message.request.pictures and message.request.pictures.images:
+                self._with_images.append(message)
+            else:
+                _add(message, backend, events)
 
     def _drain(self, *, may_wait: bool) -> Iterator[ToEngine]:
         if may_wait and not self._socket.poll(_IDLE_POLL_MS):
             return
         while True:
             try:
-                yield decode_to_engine(self._socket.recv(zmq.NOBLOCK))
+                yield from_frames(self._socket.recv_multipart(zmq.NOBLOCK))
             except zmq.Again:
                 return
 
@@ -78,17 +97,14 @@ class Worker:
         self._socket.send(encode(message))
 
 
-def _apply(message: ToEngine, backend: Backend, events: list[EngineEvent]) -> None:
-    if isinstance(message, Cancel):
-        backend.cancel(message.request_id)
-    elif isinstance(message, Add):
-        try:
-            backend.add(message.request_id, message.request)
-        except Exception as error:  # noqa: BLE001 - a request's border: what add refuses costs only this request
-            print(f"engine refused a request: {error}", file=sys.stderr)  # noqa: T201 - the child's log
-            events.append(Failed(message.request_id, "the engine refused this request", False))
-        else:
-            events.append(Started(message.request_id, time.monotonic()))
+def _add(message: Add, backend: Backend, events: list[EngineEvent]) -> None:
+    try:
+        backend.add(message.request_id, message.request)
+    except Exception as error:  # noqa: BLE001 - a request's border: what add refuses costs only this request
+        print(f"engine refused a request: {error}", file=sys.stderr)  # noqa: T201 - the child's log
+        events.append(Failed(message.request_id, "the engine refused this request", False))
+    else:
+        events.append(Started(message.request_id, time.monotonic()))
 
 
 def main(endpoint: str) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence, Set
 
-from service.domain import GenerationRequest, RawRequest, TokenLimits
+from service.domain import GenerationRequest, PicturePrompt, RawRequest, TokenLimits
 from service.errors import ValidationError
 from service.prompt.grammar import check_grammar
 from service.prompt.sampling import choose, resolve
@@ -80,7 +80,11 @@ def check_characters(
 
 
 def validate(
-    raw: RawRequest, prompt_ids: list[int], limits: TokenLimits, draw_seed: Callable[[], int]
+    raw: RawRequest,
+    prompt_ids: list[int],
+    limits: TokenLimits,
+    draw_seed: Callable[[], int],
+    pictures: PicturePrompt | None = None,
 ) -> GenerationRequest:
     """Check the lengths; fill in every default.
 
@@ -89,24 +93,28 @@ def validate(
     """
     if raw.truncate is not None:
         prompt_ids = prompt_ids[-raw.truncate :]
-    if not prompt_ids:
+    image_tokens = pictures.image_tokens if pictures else 0
+    prompt_tokens = len(prompt_ids) + image_tokens
+    if not prompt_tokens:
         raise ValidationError(f"`{raw.names.prompt}` holds no token of this model", param=raw.names.prompt)
-    if len(prompt_ids) > limits.max_input:
+    if prompt_tokens > limits.max_input:
+        of_images = f", {image_tokens} of them its images'" if image_tokens else ""
         raise ValidationError(
             f"`{raw.names.prompt}` must have at most {limits.max_input} tokens for this model; it has "
-            f"{len(prompt_ids)}. "
+            f"{prompt_tokens}{of_images}. "
             "Shorten it (`truncate` of /generate keeps only its last tokens)",
             param=raw.names.prompt,
         )
-    max_new_tokens = _max_new_tokens(raw, len(prompt_ids), limits)
+    max_new_tokens = _max_new_tokens(raw, prompt_tokens, limits)
     if raw.min_new_tokens > max_new_tokens:
         raise ValidationError(
             f"`{raw.names.prompt}` tokens + `{raw.names.min_new_tokens}` must be at most "
-            f"{limits.max_total} for this model; got {len(prompt_ids)} + {raw.min_new_tokens}",
+            f"{limits.max_total} for this model; got {prompt_tokens} + {raw.min_new_tokens}",
             param=raw.names.min_new_tokens,
         )
     return GenerationRequest(
         prompt_ids=prompt_ids,
+        pictures=pictures,
         sampling=resolve(raw, max_new_tokens, draw_seed),
         stop=raw.stop,
         keep_stop=raw.keep_stop,

@@ -17,9 +17,23 @@ from pydantic_settings import (
 )
 
 from service.errors import ConfigError
-from service.settings.sections import AuthSettings, LimitSettings, ModelSettings, TLSSettings
+from service.settings.sections import (
+    AuthSettings,
+    ImageSettings,
+    LimitSettings,
+    ModelSettings,
+    TLSSettings,
+)
 
-__all__ = ["AuthSettings", "LimitSettings", "ModelSettings", "Settings", "TLSSettings", "load_settings"]
+__all__ = [
+    "AuthSettings",
+    "ImageSettings",
+    "LimitSettings",
+    "ModelSettings",
+    "Settings",
+    "TLSSettings",
+    "load_settings",
+]
 
 _SECRETS = ("auth.redis_url", "tls.key_password", "otel_endpoint")
 _TABLES_WITH_SECRETS = ("auth", "tls")
@@ -59,6 +73,7 @@ class Settings(BaseSettings):
     )
     auth: AuthSettings = Field(AuthSettings(), description="Tokens and bans.")
     limits: LimitSettings = Field(LimitSettings(), description="What one client may take.")
+    images: ImageSettings = Field(ImageSettings(), description="Pictures for vision models.")
     tls: TLSSettings = Field(TLSSettings(), description="HTTPS.")
     models: tuple[ModelSettings, ...] = Field((), description="The models to serve, the default one first.")
 

@@ -144,6 +144,35 @@ class TLSSettings(Section):
         return self
 
 
+class ImageSettings(Section):
+    """What pictures the service takes; a model's own limits hold as well."""
+
+    max_width: int = Field(1024, gt=0, le=8192, description="Widest picture, in pixels.")
+    max_height: int = Field(1024, gt=0, le=8192, description="Highest picture, in pixels.")
+    max_images: int = Field(8, gt=0, le=64, description="Pictures in one request.")
+    max_bytes: int = Field(10 * 2**20, gt=0, description="Size of one picture's file.")
+    resize: Literal["refuse", "fit"] = Field(
+        "refuse", description="What becomes of a larger picture; fit makes it smaller, keeping its shape."
+    )
+    max_source_pixels: int = Field(
+        40_000_000, gt=0, le=200_000_000, description="With fit: the most pixels a picture may have before."
+    )
+    max_open: int = Field(
+        128, gt=0, description="Pictures of all open requests, decoded: about 3 MiB each; others wait."
+    )
+    workers: int = Field(2, gt=0, le=64, description="Pictures decoded at once; others wait.")
+    remote_hosts: tuple[str, ...] = Field(
+        (), description="Hosts that pictures may be fetched from by URL (https only); none if empty."
+    )
+    remote_timeout_s: float = Field(5.0, gt=0, le=60, description="Seconds such a fetch may take.")
+
+    @pydantic.model_validator(mode="after")
+    def _has_room_for_a_request(self) -> "ImageSettings":
+        if self.max_open < self.max_images:
+            raise ValueError("images.max_open must be at least images.max_images")
+        return self
+
+
 class ModelSettings(Section):
     """One model: a folder made by export/convert.py, and how to run it."""
 

@@ -20,7 +20,7 @@ class RequestRecorder:
 
     def validated(self, request: GenerationRequest, *, took_s: float) -> None:
         """The request may go to the engine."""
-        prompt_tokens = len(request.prompt_ids)
+        prompt_tokens = request.prompt_tokens
         self._metrics.validation_s.observe(took_s)
         self._metrics.prompt_tokens.observe(prompt_tokens)
         self._metrics.prompt_tokens_total.inc(prompt_tokens)

@@ -92,7 +92,7 @@ class RequestSpan:
 
     def validated(self, request: GenerationRequest, *, took_s: float) -> None:
         """The request may go to the engine; `took_s` is part of its queue."""
-        self._span.set_attribute("gen_ai.usage.input_tokens", len(request.prompt_ids))
+        self._span.set_attribute("gen_ai.usage.input_tokens", request.prompt_tokens)
         self._span.set_attributes(_attributes(request.sampling))
 
     def received(self, batch: Sequence[GenerationEvent]) -> None:

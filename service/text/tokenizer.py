@@ -65,6 +65,15 @@ class ModelTokenizer:
         ids: list[int] = encodings[0].ids
         return ids[1:] if self._begins_twice(ids) else ids
 
+    async def without_added_start(self, text: str) -> str:
+        """The text without the special tokens at its start that `encode` would add anyway."""
+        start = await self.decode(self._added_ids())
+        return text.removeprefix(start) if start else text
+
+    def _added_ids(self) -> list[int]:
+        ids: list[int] = self._tokenizer.encode("", add_special_tokens=True).ids
+        return ids
+
     def split(self, text: str) -> list[TextToken]:
         """The tokens of a text, those that the tokenizer adds by itself included.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticUndefined
 
-from service.settings import AuthSettings, LimitSettings, ModelSettings, Settings, TLSSettings
+from service.settings import AuthSettings, ImageSettings, LimitSettings, ModelSettings, Settings, TLSSettings
 from tests.support.server import RunningServer
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -54,6 +54,7 @@ def settings_table() -> str:
         "": Settings,
         "auth.": AuthSettings,
         "limits.": LimitSettings,
+        "images.": ImageSettings,
         "tls.": TLSSettings,
         "models[].": ModelSettings,
     }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from service.manifest import Manifest, Source, write_manifest
+from service.manifest import ImageLimits, Manifest, Source, write_manifest
 
 END = "<|end|>"
 FAULTS = ("reject", "full", "poison", "crash", "hang")
@@ -30,17 +30,18 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def write_tiny_model(folder: Path) -> None:
-    """Write tokenizer.json, chat_template.jinja and manifest.json."""
+def write_tiny_model(folder: Path, *, image_limits: ImageLimits | None = None, name: str = "tiny") -> None:
+    """Write tokenizer.json, chat_template.jinja and manifest.json; with `image_limits` of a vision model."""
     tokenizer = tiny_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
     write_manifest(
         folder,
         Manifest(
-            name="tiny",
+            name=name,
             source=Source(kind="folder", identity="tests"),
-            task="text-generation",
+            task="image-text-to-text" if image_limits else "text-generation",
+            image_limits=image_limits,
             architecture="fake",
             weight_format="int8",
             group_size=None,

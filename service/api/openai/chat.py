@@ -8,7 +8,7 @@ from starlette.responses import Response
 from service.api.disconnect import run_while_connected
 from service.api.openai.bodies import ChatBody
 from service.api.openai.chat_answer import ChatForm, ChatStream, whole_chat
-from service.api.openai.chat_request import ToolUse, to_raw, tool_use_of
+from service.api.openai.chat_request import ToolUse, has_images, to_raw, tool_use_of
 from service.api.openai.choice_text import ChoiceText
 from service.api.openai.identity import new_identity
 from service.api.openai.sampling import wants_usage
@@ -35,7 +35,7 @@ def chat_router(service: Service) -> APIRouter:
 
 async def chat(service: Service, body: ChatBody, request: Request) -> Response:
     """Answer a conversation."""
-    model = service.model(request, body.model)
+    model = service.model(request, body.model, has_images=has_images(body))
     tool_use = tool_use_of(body, model.tool_format)
     raw = to_raw(body, tool_use=tool_use, default_new_tokens=model.limits.default_chat)
     raws = alternatives(raw, body.n or 1)

@@ -52,6 +52,14 @@ def to_raw(body: ChatBody, *, tool_use: ToolUse, default_new_tokens: int) -> Raw
     )
 
 
+def has_images(body: ChatBody) -> bool:
+    """Whether a message holds an image."""
+    contents = [message.content for message in body.messages]
+    return any(
+        isinstance(part, ImagePart) for content in contents if isinstance(content, list) for part in content
+    )
+
+
 def tool_use_of(body: ChatBody, tool_format: ToolFormat) -> ToolUse:
     """What `tools` and `tool_choice` come to.
 
@@ -129,8 +137,3 @@ def _check(body: ChatBody, tool_use: ToolUse) -> None:
             "`continue_final_message` excludes `add_generation_prompt` and a forcing `tool_choice`",
             param="continue_final_message",
         )
-    contents = [message.content for message in body.messages]
-    if any(
-        isinstance(part, ImagePart) for content in contents if isinstance(content, list) for part in content
-    ):
-        raise ValidationError("this model takes no images", param="messages")

@@ -38,7 +38,7 @@ class FakeBackend:
         """Start to echo the prompt."""
         if self._asks_for("reject_id", request):
             raise ValueError("scripted refusal")
-        self._running[request_id] = _Running(request, cycle(request.prompt_ids))
+        self._running[request_id] = _Running(request, cycle(request.prompt_ids or [0]))
 
     def cancel(self, request_id: int) -> None:
         """Forget the request at once."""

@@ -4,7 +4,7 @@ import numpy as np
 import openvino
 import openvino_genai as genai
 
-from service.domain import GenerationRequest, Grammar, Sampling
+from service.domain import GenerationRequest, Grammar, Image, PicturePrompt, Sampling
 from service.engine.backends.ebnf.grammar import structural_tags, text_grammar
 from service.engine.config import EngineConfig
 from service.engine.protocol import Done, EngineEvent, Failed, PromptScored, TokenDelta
@@ -29,9 +29,16 @@ class OpenVINOBackend:
 
     def add(self, request_id: int, request: GenerationRequest) -> None:
         """Hand the request to the pipeline's waiting queue."""
-        prompt = openvino.Tensor(np.array([request.prompt_ids], dtype=np.int64))
         config = self._generation_config(request.sampling)
-        self._handles[request_id] = self._pipeline.add_request(request_id, prompt, config)
+        if request.pictures is None:
+            prompt = openvino.Tensor(np.array([request.prompt_ids], dtype=np.int64))
+            handle = self._pipeline.add_request(request_id, prompt, config)
+        else:
+            # The prompt is rendered already; the engine's own template would wrap it once more.
+            config.apply_chat_template = False
+            images = [_tensor(image) for image in request.pictures.images]
+            handle = self._pipeline.add_request(request_id, _marked(request.pictures), images, config)
+        self._handles[request_id] = handle
         if request.sampling.logprobs:
             self._wants_logprobs.add(request_id)
         if request.sampling.prompt_logprobs:
@@ -129,6 +136,17 @@ class OpenVINOBackend:
             config.structured_output_config = structured_output(sampling.grammar)
         config.validate()
         return config
+
+
+def _marked(pictures: PicturePrompt) -> str:
+    """The text with the engine's own mark at each image's place."""
+    first, *others = pictures.texts
+    return first + "".join(f"<ov_genai_image_{index}>{text}" for index, text in enumerate(others))
+
+
+def _tensor(image: Image) -> openvino.Tensor:
+    pixels = np.frombuffer(image.pixels, dtype=np.uint8)
+    return openvino.Tensor(pixels.reshape(image.height, image.width, 3))
 
 
 def load_pipeline(config: EngineConfig) -> "genai.ContinuousBatchingPipeline":

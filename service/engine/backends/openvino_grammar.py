@@ -50,7 +50,7 @@ class OpenVINOGrammarBackend:
         for pattern in _COPIED:
             for file in source.glob(pattern):
                 (self._folder / file.name).symlink_to(file)
-        logits = openvino.Core().read_model(source / "openvino_model.xml").output("logits")
+        logits = openvino.Core().read_model(_decoder(source)).output("logits")
         openvino.save_model(
             build_tiny_model(logits.get_partial_shape()[-1].get_length()),
             self._folder / "openvino_model.xml",
@@ -137,3 +137,9 @@ class OpenVINOGrammarBackend:
         while not handle.can_read():
             self._pipeline.step()
         handle.read()
+
+
+def _decoder(folder: Path) -> Path:
+    """The model that gives logits: in a vision model's folder it is one among others."""
+    of_vision = folder / "openvino_language_model.xml"
+    return of_vision if of_vision.exists() else folder / "openvino_model.xml"

@@ -152,14 +152,6 @@ def test_tools_that_would_stop_the_event_loop_are_refused(description: Any) -> N
             {"continue_final_message": True, "tools": [TOOL], "tool_choice": "required"},
             "continue_final_message",
         ),
-        (
-            {
-                "messages": [
-                    {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,"}}]}
-                ]
-            },
-            "messages",
-        ),
     ],
     ids=str,
 )

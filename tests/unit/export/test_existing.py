@@ -5,7 +5,7 @@ import pytest
 
 from export.existing import is_already_converted, source_sha256
 from export.request import Request
-from export.sources import DEFAULT, GgufSource, HubSource, Source
+from export.sources import DEFAULT, DEMO, GgufSource, HubSource, Source
 from service.errors import ConfigError, ModelFolderError
 from service.manifest import Manifest, write_manifest
 from service.manifest import Source as SourceRecord
@@ -58,6 +58,7 @@ def test_force_converts_again(tmp_path: Path) -> None:
         ({"weights": "int4"}, "int8 weights, not int4"),
         ({"device": "GPU"}, "a model for CPU, not GPU"),
         ({"name": "n"}, "a model named m, not n"),
+        ({"task": "image-text-to-text"}, "a model for text-generation, not image-text-to-text"),
     ],
 )
 def test_another_wish_is_refused_with_the_way_out(
@@ -101,3 +102,17 @@ def test_a_manifest_of_another_version_is_refused_unless_forced(tmp_path: Path) 
     with pytest.raises(ModelFolderError, match="--force"):
         is_already_converted(DEFAULT, request(tmp_path / "m"))
     assert not is_already_converted(DEFAULT, request(tmp_path / "m", force=True))
+
+
+def test_the_demo_model_is_another_once_its_trained_parts_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    (parts / "trained.safetensors").write_text("1")
+    monkeypatch.setattr("export.existing.DEMO_PARTS", parts)
+    publish(tmp_path / "m", DEMO)
+    assert is_already_converted(DEMO, request(tmp_path / "m"))
+    (parts / "trained.safetensors").write_text("2")
+    with pytest.raises(ConfigError, match="another version of tiny-shapes-vlm"):
+        is_already_converted(DEMO, request(tmp_path / "m"))

@@ -167,3 +167,10 @@ def test_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "m").write_text("")
     with pytest.raises(ConfigError, match="is a file"):
         refuse_foreign(tmp_path / "m")
+
+
+def test_a_model_in_parts_is_a_model_too(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("")
+    assert not is_model_folder(tmp_path)
+    (tmp_path / "openvino_language_model.xml").write_text("")
+    assert is_model_folder(tmp_path)

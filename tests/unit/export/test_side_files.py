@@ -52,7 +52,8 @@ def test_all_that_optimum_wrote_is_moved_but_its_weights(tmp_path: Path) -> None
         "tokenizer.json",
         "tokenizer_config.json",
     }
-    for name in {*kept, "openvino_model.xml", "openvino_model.bin"}:
+    parts = {"openvino_language_model.xml", "openvino_vision_embeddings_model.bin"}
+    for name in {*kept, *parts, "openvino_model.xml", "openvino_model.bin"}:
         (exported / name).write_text(name)
     move_side_files(exported, folder, "m")
     assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == kept

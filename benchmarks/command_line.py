@@ -1,0 +1,54 @@
+"""What the benchmarks' commands share: common options, where they print, the bar, the end."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+out = Console()
+err = Console(stderr=True)
+
+MODEL = typer.Option(help="Folder of a converted model.", exists=True, file_okay=False)
+ModelOption = Annotated[Path, MODEL]
+OutputOption = Annotated[Path | None, typer.Option(help="Also write the results to this JSON file.")]
+SeedOption = Annotated[int, typer.Option(help="Decides the prompts.")]
+WordsOption = Annotated[int, typer.Option(min=4, help="Words of a prompt, each about a token.")]
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """Show a bar that draws itself only between measurements: a live one would take CPU from them."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    hidden = not err.is_terminal
+    with Progress(*columns, console=err, transient=True, auto_refresh=False, disable=hidden) as progress:
+        task = progress.add_task("measurements", total=total)
+
+        def advance() -> None:
+            progress.advance(task)
+            progress.refresh()
+
+        def say(line: str) -> None:
+            say_line(line)
+            progress.refresh()
+
+        yield advance, say
+
+
+def say_line(line: str) -> None:
+    """Tell what goes on, beside the results."""
+    err.print(line, highlight=False, soft_wrap=True)
+
+
+def finish(record: dict[str, Any], output: Path | None, *, has_failed: bool) -> None:
+    """Write the record where one is wanted; end with status 1 when something failed."""
+    from benchmarks.record import write_record
+
+    if output is not None:
+        write_record(output, record)
+        out.print(f"written: {output}", highlight=False, soft_wrap=True)
+    if has_failed:
+        raise typer.Exit(1)
