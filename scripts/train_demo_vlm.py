@@ -28,8 +28,8 @@ _console = Console(stderr=True)
 
 @app.command()
 def train(
-    tower_steps: Annotated[int, typer.Option(min=1, help="Steps of 64 pictures for the tower.")] = 2500,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of 16 to 24 prompts for the projector.")] = 520,
+    tower_steps: Annotated[int, typer.Option(min=1, help="Steps of 64 pictures for the tower.")] = 1200,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of 14 pictures for tower and projector.")] = 500,
     questions: Annotated[int, typer.Option(min=0, help="Fresh questions to ask at the end.")] = 500,
     gguf: Annotated[
         Path | None, typer.Option(help="The default language model's file, else fetched.")
@@ -39,14 +39,15 @@ def train(
     ),
     out: Annotated[Path, typer.Option(help="The trained weights.")] = TRAINED,
 ) -> None:
-    """Train the vision tower, then the projector through the frozen language model, then ask fresh questions.
+    """Train the vision tower, then tower and projector through the frozen language model.
 
-    About 40 minutes on two cores. Needs: pip install '.[export]'. Ctrl-C is safe: run it again to go on.
+    About an hour on two cores. Needs: pip install '.[export]'. Ctrl-C is safe: run it again to go on.
     """
     # What needs torch is imported late, so that --help does not.
-    from export.demo_vlm.projector_training import ProjectorTraining
+    from export.demo_vlm.joint_training import JointTraining
     from export.demo_vlm.reference import answers
     from export.demo_vlm.tower_training import train_tower
+    from export.demo_vlm.word_alignment import STEPS, align_to_words
 
     columns = (TextColumn("{task.description:16}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
@@ -63,8 +64,10 @@ def train(
         model, tokenizer = untrained(path, file), tokenizer_of(file)
         tower = train_tower(checkpoints / "tower.pt", tower_steps, bar("Tower", tower_steps))
         model.model.vision_tower.load_state_dict(tower.state_dict())
-        training = ProjectorTraining(model, tokenizer)
-        training.train(checkpoints / "projector.pt", steps, bar("Projector", steps))
+        joint = checkpoints / "joint.pt"
+        if not joint.exists():
+            align_to_words(model, tokenizer, bar("Words", STEPS))
+        JointTraining(model, tokenizer).train(joint, steps, bar("Both", steps))
         save_trained(model, out)
         examples, given, asked = held_out(questions), list[str](), bar("Fresh questions", questions)
         for number, answer in enumerate(answers(model.float(), tokenizer, examples), start=1):

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import LlavaForConditionalGeneration
 
-FIRST_SCENE, SCENES = 100_000_000, 100_000_000
+_FIRST_SCENE, _SCENES = 100_000_000, 100_000_000
 _PICTURES, _QUESTIONS = 14, 6
-_PROJECTOR_RATE, _TOWER_RATE = 1e-3, 2e-4
+_PROJECTOR_RATE, _TOWER_RATE = 2e-3, 3e-4
 _CHECKPOINT_STEPS = 25
 _END = "<|im_end|>"
 _IGNORED = -100
@@ -93,7 +93,7 @@ class JointTraining:
         import torch
         from torch.nn.functional import cross_entropy
 
-        shown = [scene(FIRST_SCENE + chance.randrange(SCENES)) for _ in range(_PICTURES)]
+        shown = [scene(_FIRST_SCENE + chance.randrange(_SCENES)) for _ in range(_PICTURES)]
         pixels = torch.from_numpy(np.stack([np.asarray(_picture(one, chance)) for one in shown]))
         images = self._projector(features(self._tower, pixels)).to(torch.bfloat16)
         trees = [self._tree(one, chance) for one in shown]

@@ -4,21 +4,16 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from export.demo_vlm.scenes import COLORS, QUARTERS, SHAPES, Scene, Thing
+from export.demo_vlm.scenes import COLORS, QUARTERS, SHAPES, Scene
 
 _NUMBERS = ("Zero", "One", "Two", "Three")
 
 WORDINGS = {
     "count": ("How many objects are there?", "How many shapes are in the image?", "Count the objects."),
     "background": ("What color is the background?", "What is the background color?"),
-    "shape at": ("What shape is in the {quarter}?", "Which shape is in the {quarter} of the image?"),
-    "color at": (
-        "What color is the object in the {quarter}?",
-        "What is the color of the shape in the {quarter}?",
-    ),
-    "color of": ("What color is the {shape}?", "What is the color of the {shape}?"),
-    "shape of": ("What shape is the {color} object?", "What shape is {color}?"),
-    "where": ("Where is the {color} {shape}?", "In which corner is the {color} {shape}?"),
+    "shape": ("What shape is in the image?", "Which shape do you see?", "What shape is it?"),
+    "color": ("What color {verb} the {things}?", "What is the color of the {things}?"),
+    "where": ("Where is the {things}?", "In which corner is the {things}?"),
     "exists": ("Is there a {shape}?", "Is there a {shape} in the image?"),
     "color exists": ("Is there {article} {color} object?", "Do you see something {color}?"),
     "describe": (
@@ -53,75 +48,60 @@ def ask(scene: Scene, kind: str, chance: random.Random) -> Question | None:
 
 def describe(scene: Scene) -> str:
     """The one-sentence description."""
-    things = [f"{_article(thing.color)} {thing.color} {thing.shape}" for thing in scene.things]
-    listed = " and ".join([", ".join(things[:-1]), things[-1]] if len(things) > 1 else things)
-    return f"{listed[0].upper()}{listed[1:]} on a {scene.background} background."
+    things = f"{scene.color} {_things(scene)}"
+    if len(scene.spots) == 1:
+        seen = f"{_article(scene.color).capitalize()} {things} in the {QUARTERS[scene.spots[0].quarter]}"
+    else:
+        seen = f"{_NUMBERS[len(scene.spots)]} {things}"
+    return f"{seen} on a {scene.background} background."
 
 
 _Asked = tuple[dict[str, str], str] | None
 
 
 def _count(scene: Scene, _chance: random.Random) -> _Asked:
-    return {}, _NUMBERS[len(scene.things)]
+    return {}, _NUMBERS[len(scene.spots)]
 
 
 def _background(scene: Scene, _chance: random.Random) -> _Asked:
     return {}, scene.background.capitalize()
 
 
-def _shape_at(scene: Scene, chance: random.Random) -> _Asked:
-    thing = chance.choice(scene.things)
-    return {"quarter": QUARTERS[thing.quarter]}, thing.shape.capitalize()
+def _shape(scene: Scene, _chance: random.Random) -> _Asked:
+    return {}, scene.shape.capitalize()
 
 
-def _color_at(scene: Scene, chance: random.Random) -> _Asked:
-    thing = chance.choice(scene.things)
-    return {"quarter": QUARTERS[thing.quarter]}, thing.color.capitalize()
+def _color(scene: Scene, _chance: random.Random) -> _Asked:
+    verb = "is" if len(scene.spots) == 1 else "are"
+    return {"verb": verb, "things": _things(scene)}, scene.color.capitalize()
 
 
-def _only(scene: Scene, chance: random.Random, key: Callable[[Thing], object]) -> Thing | None:
-    """One of the things whose `key` no other thing shares."""
-    keys = [key(thing) for thing in scene.things]
-    alone = [thing for thing in scene.things if keys.count(key(thing)) == 1]
-    return chance.choice(alone) if alone else None
-
-
-def _color_of(scene: Scene, chance: random.Random) -> _Asked:
-    thing = _only(scene, chance, lambda thing: thing.shape)
-    return ({"shape": thing.shape}, thing.color.capitalize()) if thing else None
-
-
-def _shape_of(scene: Scene, chance: random.Random) -> _Asked:
-    thing = _only(scene, chance, lambda thing: thing.color)
-    return ({"color": thing.color}, thing.shape.capitalize()) if thing else None
-
-
-def _where(scene: Scene, chance: random.Random) -> _Asked:
-    thing = _only(scene, chance, lambda thing: (thing.color, thing.shape))
-    if thing is None:
+def _where(scene: Scene, _chance: random.Random) -> _Asked:
+    if len(scene.spots) > 1:
         return None
-    return {"color": thing.color, "shape": thing.shape}, QUARTERS[thing.quarter].capitalize()
+    return {"things": _things(scene)}, QUARTERS[scene.spots[0].quarter].capitalize()
 
 
 def _exists(scene: Scene, chance: random.Random) -> _Asked:
-    there = sorted({thing.shape for thing in scene.things})
-    shape = _yes_or_no(there, SHAPES, chance)
-    return {"shape": shape}, "Yes" if shape in there else "No"
+    shape = _this_or_other(scene.shape, SHAPES, chance)
+    return {"shape": shape}, "Yes" if shape == scene.shape else "No"
 
 
 def _color_exists(scene: Scene, chance: random.Random) -> _Asked:
-    there = sorted({thing.color for thing in scene.things})
-    color = _yes_or_no(there, tuple(COLORS), chance)
-    return {"color": color, "article": _article(color)}, "Yes" if color in there else "No"
+    color = _this_or_other(scene.color, tuple(COLORS), chance)
+    return {"color": color, "article": _article(color)}, "Yes" if color == scene.color else "No"
 
 
 def _describe(scene: Scene, _chance: random.Random) -> _Asked:
     return {}, describe(scene)
 
 
-def _yes_or_no(there: list[str], known: tuple[str, ...], chance: random.Random) -> str:
-    missing = [one for one in known if one not in there]
-    return chance.choice(missing if missing and chance.random() < 0.5 else there)
+def _things(scene: Scene) -> str:
+    return scene.shape if len(scene.spots) == 1 else f"{scene.shape}s"
+
+
+def _this_or_other(this: str, known: tuple[str, ...], chance: random.Random) -> str:
+    return this if chance.random() < 0.5 else chance.choice([one for one in known if one != this])
 
 
 def _article(word: str) -> str:
@@ -131,10 +111,8 @@ def _article(word: str) -> str:
 _ASKERS: dict[str, Callable[[Scene, random.Random], _Asked]] = {
     "count": _count,
     "background": _background,
-    "shape at": _shape_at,
-    "color at": _color_at,
-    "color of": _color_of,
-    "shape of": _shape_of,
+    "shape": _shape,
+    "color": _color,
     "where": _where,
     "exists": _exists,
     "color exists": _color_exists,

@@ -1,4 +1,4 @@
-"""Synthetic scenes: up to three coloured shapes, each in a quarter of its own."""
+"""Synthetic scenes: one to three equal coloured shapes, each in a quarter of its own."""
 
 import math
 import random
@@ -23,37 +23,44 @@ SIDE = 112
 _LEAST_RADIUS, _MOST_RADIUS = 15.0, 22.0
 _MARGIN = 3.0
 _SHADE = 12
+# Only of one thing can be asked where it is, so there is one more often.
+_COUNTS = (1, 1, 2, 3)
 # Corners are drawn at this many times the size, then made smaller, which smooths the edges.
 _OVERSAMPLING = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Thing:
-    """A shape in one of the QUARTERS; centre and radius in pixels of a picture of SIDE."""
+class Spot:
+    """Where a thing is, in one of the QUARTERS; centre and radius in pixels of a picture of SIDE."""
 
-    shape: str
-    color: str
     quarter: int
     x: float
     y: float
     radius: float
-    shade: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """What a picture shows; `things` in the order of their quarters."""
+    """What a picture shows: things of one `shape` and `color`, their `spots` in the order of the quarters."""
 
     background: str
-    things: tuple[Thing, ...]
+    shape: str
+    color: str
+    spots: tuple[Spot, ...]
+    shade: int = 0
+    """Added to each part of the colour."""
 
 
 def scene(seed: int) -> Scene:
     """The scene of that seed, always the same."""
     chance = random.Random(f"tiny-shapes {seed}")  # noqa: S311 - pictures, not secrets
-    quarters = sorted(chance.sample(range(4), chance.randint(1, 3)))
+    quarters = sorted(chance.sample(range(4), chance.choice(_COUNTS)))
     return Scene(
-        background=chance.choice(list(BACKGROUNDS)), things=tuple(_thing(one, chance) for one in quarters)
+        background=chance.choice(list(BACKGROUNDS)),
+        shape=chance.choice(SHAPES),
+        color=chance.choice(list(COLORS)),
+        spots=tuple(_spot(quarter, chance) for quarter in quarters),
+        shade=chance.randint(-_SHADE, _SHADE),
     )
 
 
@@ -62,32 +69,31 @@ def draw(scene: Scene, size: int = SIDE) -> Image.Image:
     scale = size * _OVERSAMPLING / SIDE
     picture = Image.new("RGB", (size * _OVERSAMPLING,) * 2, BACKGROUNDS[scene.background])
     pencil = ImageDraw.Draw(picture)
-    for thing in scene.things:
-        _draw_thing(pencil, thing, scale)
+    fill = tuple(min(255, max(0, part + scene.shade)) for part in COLORS[scene.color])
+    for spot in scene.spots:
+        _draw_shape(pencil, scene.shape, fill, (spot.x * scale, spot.y * scale, spot.radius * scale))
     return picture.resize((size, size), Image.Resampling.BOX)
 
 
-def _thing(quarter: int, chance: random.Random) -> Thing:
+def _spot(quarter: int, chance: random.Random) -> Spot:
     radius = chance.uniform(_LEAST_RADIUS, _MOST_RADIUS)
     half = SIDE / 2
     free = half / 2 - radius - _MARGIN
-    return Thing(
-        shape=chance.choice(SHAPES),
-        color=chance.choice(list(COLORS)),
+    return Spot(
         quarter=quarter,
         x=(quarter % 2 + 0.5) * half + chance.uniform(-free, free),
         y=(quarter // 2 + 0.5) * half + chance.uniform(-free, free),
         radius=radius,
-        shade=chance.randint(-_SHADE, _SHADE),
     )
 
 
-def _draw_thing(pencil: ImageDraw.ImageDraw, thing: Thing, scale: float) -> None:
-    fill = tuple(min(255, max(0, part + thing.shade)) for part in COLORS[thing.color])
-    x, y, radius = thing.x * scale, thing.y * scale, thing.radius * scale
-    if thing.shape == "circle":
+def _draw_shape(
+    pencil: ImageDraw.ImageDraw, shape: str, fill: tuple[int, ...], spot: tuple[float, float, float]
+) -> None:
+    x, y, radius = spot
+    if shape == "circle":
         pencil.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
-    elif thing.shape == "square":
+    elif shape == "square":
         half = radius * 0.86
         pencil.rectangle((x - half, y - half, x + half, y + half), fill=fill)
     else:

@@ -113,13 +113,13 @@ def _pixels(seed: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
 
 def _labels(seen: Scene) -> list[list[int]]:
     """For each patch, row by row, what its quarter shows: shape, colour, background."""
-    things = {thing.quarter: thing for thing in seen.things}
+    quarters = {spot.quarter for spot in seen.spots}
     side = SIDE // PATCH
     rows = []
     for patch in range(side * side):
-        thing = things.get(quarter_of(patch))
-        shape = _SHAPES.index(thing.shape) if thing else len(_SHAPES)
-        color = _COLORS.index(thing.color) if thing else len(_COLORS)
+        there = quarter_of(patch) in quarters
+        shape = _SHAPES.index(seen.shape) if there else len(_SHAPES)
+        color = _COLORS.index(seen.color) if there else len(_COLORS)
         rows.append([shape, color, _BACKGROUNDS.index(seen.background)])
     return rows
 

@@ -5,7 +5,7 @@ import base64
 from PIL import Image
 
 from export.demo_vlm.evaluate import chat_prompt
-from export.demo_vlm.scenes import Scene, Thing, draw
+from export.demo_vlm.scenes import Scene, Spot, draw
 from export.demo_vlm.shape import IMAGE_MARK
 from tests.support.bad_images import encoded
 
@@ -14,9 +14,8 @@ VISION_MODEL = "tiny-shapes-vlm"
 
 def one_shape(shape: str, color: str, *, background: str = "white", quarter: int = 0) -> Scene:
     """A scene of one shape in the middle of a quarter."""
-    x, y = (28.0 + 56.0 * (quarter % 2), 28.0 + 56.0 * (quarter // 2))
-    thing = Thing(shape=shape, color=color, quarter=quarter, x=x, y=y, radius=19.0, shade=0)
-    return Scene(background=background, things=(thing,))
+    spot = Spot(quarter=quarter, x=28.0 + 56.0 * (quarter % 2), y=28.0 + 56.0 * (quarter // 2), radius=19.0)
+    return Scene(background=background, shape=shape, color=color, spots=(spot,))
 
 
 def jpeg(scene: Scene, size: int = 224) -> bytes:

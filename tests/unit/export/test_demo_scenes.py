@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from export.demo_vlm.scenes import BACKGROUNDS, COLORS, QUARTERS, SHAPES, SIDE, Scene, Thing, draw, scene
+from export.demo_vlm.scenes import BACKGROUNDS, COLORS, QUARTERS, SHAPES, SIDE, Scene, Spot, draw, scene
 
 SEEDS = range(500)
 
@@ -14,26 +14,26 @@ def test_a_seed_is_one_scene_and_one_picture() -> None:
     assert len({scene(seed) for seed in SEEDS}) == len(SEEDS)
 
 
-def test_things_lie_in_their_own_quarter_and_apart() -> None:
+def test_spots_lie_in_their_own_quarter_and_apart() -> None:
     for seed in SEEDS:
-        things = scene(seed).things
-        assert 1 <= len(things) <= 3
-        for thing in things:
-            row, column = divmod(thing.quarter, 2)
-            assert column * SIDE / 2 < thing.x - thing.radius
-            assert thing.x + thing.radius < (column + 1) * SIDE / 2
-            assert row * SIDE / 2 < thing.y - thing.radius
-            assert thing.y + thing.radius < (row + 1) * SIDE / 2
-        for one, other in itertools.combinations(things, 2):
+        spots = scene(seed).spots
+        assert 1 <= len(spots) <= 3
+        for spot in spots:
+            row, column = divmod(spot.quarter, 2)
+            assert column * SIDE / 2 < spot.x - spot.radius
+            assert spot.x + spot.radius < (column + 1) * SIDE / 2
+            assert row * SIDE / 2 < spot.y - spot.radius
+            assert spot.y + spot.radius < (row + 1) * SIDE / 2
+        for one, other in itertools.combinations(spots, 2):
             assert one.quarter < other.quarter
 
 
 def test_every_trait_comes_up() -> None:
     scenes = [scene(seed) for seed in SEEDS]
-    things = [thing for shown in scenes for thing in shown.things]
-    assert {thing.shape for thing in things} == set(SHAPES)
-    assert {thing.color for thing in things} == set(COLORS)
-    assert {QUARTERS[thing.quarter] for thing in things} == set(QUARTERS)
+    assert {shown.shape for shown in scenes} == set(SHAPES)
+    assert {shown.color for shown in scenes} == set(COLORS)
+    assert {QUARTERS[spot.quarter] for shown in scenes for spot in shown.spots} == set(QUARTERS)
+    assert {len(shown.spots) for shown in scenes} == {1, 2, 3}
     assert {shown.background for shown in scenes} == set(BACKGROUNDS)
 
 
@@ -44,9 +44,9 @@ def test_a_picture_shows_each_thing_in_its_colour_on_the_background(size: int) -
         pixels = np.asarray(draw(shown, size)).astype(int)
         assert pixels.shape == (size, size, 3)
         assert tuple(pixels[0, 0]) == BACKGROUNDS[shown.background]
-        for thing in shown.things:
-            middle = pixels[round(thing.y * size / SIDE), round(thing.x * size / SIDE)]
-            assert nearest(middle) == thing.color
+        for spot in shown.spots:
+            middle = pixels[round(spot.y * size / SIDE), round(spot.x * size / SIDE)]
+            assert nearest(middle) == shown.color
 
 
 def test_the_shapes_of_one_size_differ_in_area() -> None:
@@ -64,6 +64,6 @@ def nearest(pixel: np.ndarray) -> str:
 
 
 def covered(shape: str) -> int:
-    thing = Thing(shape=shape, color="red", quarter=0, x=28, y=28, radius=20, shade=0)
-    pixels = np.asarray(draw(Scene(background="black", things=(thing,)))).astype(int)
-    return int((pixels[..., 0] > 120).sum())
+    spot = Spot(quarter=0, x=28, y=28, radius=20)
+    shown = Scene(background="black", shape=shape, color="red", spots=(spot,))
+    return int((np.asarray(draw(shown)).astype(int)[..., 0] > 120).sum())
