@@ -33,6 +33,11 @@ def llava_next(config: Settings, processor: Settings) -> int:
     return rows * columns + _class_token(config) + max(tiles) + LINE_BREAK
 
 
+def llava_next_aspect_ratio(config: Settings, processor: Settings) -> float:
+    """Longer images would leave no row of a tile's patches where the engine cuts the padding off."""
+    return min(_crop_patches(config, processor))
+
+
 def qwen_vl(config: Settings, processor: Settings) -> int:
     """One token for each square of merged patches, after a resize to between min_pixels and max_pixels.
 
@@ -45,6 +50,11 @@ def qwen_vl(config: Settings, processor: Settings) -> int:
     enlarged = math.ceil(least + long + short + 1)
     begin_and_end = 2
     return max(min(int(most), largest), enlarged) + begin_and_end
+
+
+def qwen_vl_aspect_ratio(config: Settings, processor: Settings) -> float:
+    """The engine refuses longer ones, as transformers does."""
+    return 200
 
 
 def gemma3(config: Settings, processor: Settings) -> int:

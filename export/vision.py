@@ -138,6 +138,7 @@ def image_limits(
         max_width=MAX_SIDE,
         max_height=MAX_SIDE,
         tokens_per_image=tokens,
+        max_aspect_ratio=recipe.max_aspect_ratio and recipe.max_aspect_ratio(config, processor),
         marks=list(recipe.marks),
         engine_appends=recipe.engine_appends,
     )

@@ -33,7 +33,8 @@ class Recipe:
 
     `marks` come from openvino.genai's source: first what stands for an image in the model's own prompts,
     then the tokens that the engine writes around and into that place, `engine_appends` what it writes
-    behind it although the model's prompts have that themselves. `newest_transformers` is the last
+    behind it although the model's prompts have that themselves. The engine fails at images whose sides
+    differ by more than `max_aspect_ratio`. `newest_transformers` is the last
     version that optimum-intel exports it with; None where the present one does. With `needs_own_code` the
     model's definition is Python code in its folder, which is never run here.
     """
@@ -43,6 +44,7 @@ class Recipe:
     max_images: int
     tokens_per_image: Callable[[Settings, Settings], int]
     engine_appends: str = ""
+    max_aspect_ratio: Callable[[Settings, Settings], float] | None = None
     newest_transformers: str | None = None
     needs_own_code: bool = False
 
@@ -62,12 +64,14 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             max_images=4,
             tokens_per_image=image_tokens.llava_next,
             engine_appends="\n",
+            max_aspect_ratio=image_tokens.llava_next_aspect_ratio,
         ),
         "qwen2_vl": Recipe(
             parts=_MERGED,
             marks=_QWEN_MARKS,
             max_images=8,
             tokens_per_image=image_tokens.qwen_vl,
+            max_aspect_ratio=image_tokens.qwen_vl_aspect_ratio,
             newest_transformers="5.0",
         ),
         "qwen2_5_vl": Recipe(
@@ -75,6 +79,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             marks=_QWEN_MARKS,
             max_images=8,
             tokens_per_image=image_tokens.qwen_vl,
+            max_aspect_ratio=image_tokens.qwen_vl_aspect_ratio,
             newest_transformers="5.0",
         ),
         "qwen3_vl": Recipe(
@@ -82,6 +87,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             marks=_QWEN_MARKS,
             max_images=8,
             tokens_per_image=image_tokens.qwen_vl,
+            max_aspect_ratio=image_tokens.qwen_vl_aspect_ratio,
             newest_transformers="5.0",
         ),
         "gemma3": Recipe(

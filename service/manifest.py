@@ -34,7 +34,8 @@ class ImageLimits(_Model):
     """What a vision model takes, and what an image costs it.
 
     `tokens_per_image` is the most tokens that one image of `max_width` x `max_height` pixels takes in the
-    prompt, marks around it included. `marks` are the strings that stand for an image in the model's
+    prompt, marks around it included. `max_aspect_ratio` is how many times longer than the other an
+    image's side may be. `marks` are the strings that stand for an image in the model's
     own prompts: a user's text must not hold one. `engine_appends` is what the engine puts behind each
     image of its own accord.
     """
@@ -43,6 +44,7 @@ class ImageLimits(_Model):
     max_width: int = pydantic.Field(gt=0)
     max_height: int = pydantic.Field(gt=0)
     tokens_per_image: int = pydantic.Field(gt=0)
+    max_aspect_ratio: float | None = pydantic.Field(default=None, ge=1)
     marks: list[str]
     engine_appends: str = ""
 

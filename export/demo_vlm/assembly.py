@@ -15,6 +15,7 @@ from export.demo_vlm.shape import (
     PROCESSOR,
     TOWER,
 )
+from export.errors import ConversionError
 from export.gguf_file import GgufFile, read_gguf
 from export.gguf_tokenizer import build_tokenizer
 
@@ -43,14 +44,22 @@ def assemble(folder: Path, gguf: Path) -> None:
     """Write a Hugging Face folder of the whole model; `gguf` is the default language model's file.
 
     Needs torch and transformers, of the extra `export`.
+
+    Raises:
+        ConversionError: when the trained parts are missing, or belong to another shape of the model.
     """
     from safetensors.torch import load_file
 
+    if not TRAINED.exists():
+        raise ConversionError(f"{TRAINED} is missing: get it with git, or run scripts/train_demo_vlm.py")
     file = read_gguf(gguf)
     model = untrained(gguf, file)
     missing, unexpected = model.load_state_dict(load_file(TRAINED), strict=False)
     if unexpected or not all(name.startswith(_LANGUAGE_MODEL) for name in missing):
-        raise ValueError(f"{TRAINED.name} does not fit the model: {unexpected or missing}")
+        raise ConversionError(
+            f"{TRAINED} does not fit export/demo_vlm/shape.py ({(unexpected or missing)[0]}): get both with "
+            "git, or run scripts/train_demo_vlm.py"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     model.half().save_pretrained(folder)
     write_tokenizer(folder, file)

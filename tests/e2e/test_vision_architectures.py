@@ -16,27 +16,14 @@ from PIL import Image
 
 from export.vision_recipes import RECIPES
 from service.manifest import Manifest, read_manifest
+from tests.support.older_transformers import older_transformers
 from tests.support.server import RunningServer, running_server
 
 ROOT = Path(__file__).resolve().parents[2]
 PRESENT = ("llava", "llava_next", "gemma3", "gemma4")
-# optimum-intel 2.2 exports these with an older transformers only, from a folder that pip filled:
-# pip install --target FOLDER --no-deps transformers==4.57.6 'huggingface_hub<1.0'
+# optimum-intel 2.2 exports these with an older transformers only.
 OLDER = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl")
-OLDER_TRANSFORMERS = os.environ.get("TIBER_TEST_TRANSFORMERS_4")
-ARCHITECTURES = [
-    *PRESENT,
-    *(
-        pytest.param(
-            name,
-            marks=pytest.mark.skipif(
-                OLDER_TRANSFORMERS is None,
-                reason="TIBER_TEST_TRANSFORMERS_4 names no folder with transformers 4.57.6",
-            ),
-        )
-        for name in OLDER
-    ),
-]
+ARCHITECTURES = PRESENT + OLDER
 SIZES = (
     (64, 64),
     (1024, 1024),
@@ -91,12 +78,12 @@ print(json.dumps([tokens([tensor]) - alone for tensor in tensors]))
 """
 
 
-def run(script: str, *arguments: str | Path, older: bool = False) -> str:
-    paths = [OLDER_TRANSFORMERS] if older and OLDER_TRANSFORMERS else []
+def run(script: str, *arguments: str | Path, first_path: Path | None = None) -> str:
+    paths = [first_path, ROOT] if first_path else [ROOT]
     ended = subprocess.run(
         [sys.executable, "-c", script, *map(str, arguments)],
         cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([*paths, str(ROOT)])},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, paths))},
         capture_output=True,
         text=True,
         timeout=900,
@@ -125,8 +112,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     """Every architecture made and converted; one process for all, since importing torch takes the longest."""
     root = tmp_path_factory.mktemp("vision")
     run(CONVERT, root, *PRESENT)
-    if OLDER_TRANSFORMERS:
-        run(CONVERT, root, *OLDER, older=True)
+    run(CONVERT, root, *OLDER, first_path=older_transformers())
     return Folders(root=root)
 
 
@@ -176,6 +162,24 @@ def test_no_image_takes_more_tokens_than_the_manifest_says(folders: Folders, nam
     assert max(counts) <= limits.tokens_per_image
     # Line breaks are counted as two tokens and Qwen's rounding at its worst: near, and not far above.
     assert max(counts) >= 0.85 * limits.tokens_per_image, counts
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_the_longest_picture_is_answered_and_a_longer_one_refused(
+    server: RunningServer, folders: Folders, name: str
+) -> None:
+    limits = folders.manifest(name).image_limits
+    assert limits is not None
+    ratio = round(limits.max_aspect_ratio or limits.max_width)
+    side = limits.max_width // ratio * ratio
+    parameters = {"max_new_tokens": 1}
+    statuses = []
+    with server.client() as client:
+        # Small and large ones, since the engine scales them differently.
+        for size in ((ratio, 1), (1, ratio), (side, side // ratio), (side // ratio, side), (ratio + 1, 1)):
+            body = {"inputs": f"What is this? {picture(*size, 'red')}", "parameters": parameters}
+            statuses.append(client.post(f"/{name.replace('_', '-')}/generate", json=body).status_code)
+    assert statuses == [200, 200, 200, 200, 400]
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -93,6 +93,12 @@ def _kind(data: bytes) -> str:
 
 def _check_size(size: tuple[int, int], limits: ImageLimits, policy: ImagePolicy) -> None:
     width, height = size
+    longest = limits.max_aspect_ratio
+    if longest is not None and max(size) > longest * min(size):
+        raise _RefusedError(
+            f"is {width}x{height} pixels, and this model sees none with a side over {longest:g} times as long "
+            "as the other: cut it into several"
+        )
     if policy.resize == "fit":
         if width * height > policy.max_source_pixels:
             raise _RefusedError(

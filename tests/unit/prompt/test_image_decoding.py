@@ -106,3 +106,15 @@ def test_base64_may_have_line_breaks(text: str) -> None:
 def test_other_base64_is_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - binascii's own, or of a character that is no ASCII
         decode_base64(text)
+
+
+@pytest.mark.parametrize("size", [(101, 10), (10, 101)])
+def test_a_longer_image_than_the_model_sees_is_refused_with_the_ratio(size: tuple[int, int]) -> None:
+    limits = LIMITS.model_copy(update={"max_aspect_ratio": 10.0})
+    for policy in (ImagePolicy(), ImagePolicy(resize="fit")):
+        with pytest.raises(ValidationError, match="over 10 times as long"):
+            decode(encoded(Pillow.new("RGB", size), "PNG"), limits, policy, name="inputs", which="the image")
+    longest = decode(
+        encoded(Pillow.new("RGB", (100, 10)), "PNG"), limits, policy, name="inputs", which="the image"
+    )
+    assert (longest.width, longest.height) == (100, 10)
