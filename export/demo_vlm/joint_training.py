@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import LlavaForConditionalGeneration
 
 _FIRST_SCENE, _SCENES = 100_000_000, 100_000_000
-_PICTURES, _QUESTIONS = 14, 6
+_PICTURES = 14
 _PROJECTOR_RATE, _TOWER_RATE = 2e-3, 3e-4
 _CHECKPOINT_STEPS = 25
 _END = "<|im_end|>"
@@ -160,11 +160,11 @@ def lay_out(tree: Tree, places: "torch.Tensor", mask: "torch.Tensor", labels: "t
 
 
 def _questions(shown: Scene, chance: random.Random) -> list[Question]:
-    """Different kinds, always a description, which asks for everything."""
-    kinds = [kind for kind in KINDS if kind != "describe"]
+    """One of each kind that can be asked, in any order."""
+    kinds = list(KINDS)
     chance.shuffle(kinds)
-    asked = [ask(shown, kind, chance) for kind in ["describe", *kinds]]
-    return [question for question in asked if question is not None][:_QUESTIONS]
+    asked = [ask(shown, kind, chance) for kind in kinds]
+    return [question for question in asked if question is not None]
 
 
 def _picture(shown: Scene, chance: random.Random) -> Image.Image:

@@ -25,6 +25,7 @@ _MARGIN = 3.0
 _SHADE = 12
 # Only of one thing can be asked where it is, so there is one more often.
 _COUNTS = (1, 1, 2, 3)
+MOST_THINGS = max(_COUNTS)
 # Corners are drawn at this many times the size, then made smaller, which smooths the edges.
 _OVERSAMPLING = 4
 

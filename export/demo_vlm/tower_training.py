@@ -1,4 +1,4 @@
-"""Trains the demo model's vision tower to tell each quarter's shape and colour, and the background."""
+"""Trains the demo model's vision tower to tell each quarter's shape and colour, background and count."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.demo_vlm.scenes import BACKGROUNDS, COLORS, SHAPES, SIDE, Scene, draw, scene
+from export.demo_vlm.scenes import BACKGROUNDS, COLORS, MOST_THINGS, SHAPES, SIDE, Scene, draw, scene
 from export.demo_vlm.shape import FEATURE_LAYER, MEAN, PATCH, STD, TOWER, TOWER_WIDTH
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ _FIRST_SCENE = 1_000_000
 _BATCH = 64
 _RATE = 1.2e-3
 _CHECKPOINT_STEPS = 100
-_BACKGROUND_WEIGHT = 0.3
+_WEIGHTS = (1.0, 1.0, 0.3, 0.5)
 _SHAPES, _COLORS, _BACKGROUNDS = list(SHAPES), list(COLORS), list(BACKGROUNDS)
 # One class more each: nothing is there.
-_SIZES = (len(SHAPES) + 1, len(COLORS) + 1, len(BACKGROUNDS))
+_SIZES = (len(SHAPES) + 1, len(COLORS) + 1, len(BACKGROUNDS), MOST_THINGS + 1)
 
 Report = Callable[[int, str], None]
 
@@ -112,7 +112,7 @@ def _pixels(seed: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
 
 
 def _labels(seen: Scene) -> list[list[int]]:
-    """For each patch, row by row, what its quarter shows: shape, colour, background."""
+    """For each patch, row by row, what its quarter shows: shape, colour; then background and count."""
     quarters = {spot.quarter for spot in seen.spots}
     side = SIDE // PATCH
     rows = []
@@ -120,7 +120,7 @@ def _labels(seen: Scene) -> list[list[int]]:
         there = quarter_of(patch) in quarters
         shape = _SHAPES.index(seen.shape) if there else len(_SHAPES)
         color = _COLORS.index(seen.color) if there else len(_COLORS)
-        rows.append([shape, color, _BACKGROUNDS.index(seen.background)])
+        rows.append([shape, color, _BACKGROUNDS.index(seen.background), len(seen.spots)])
     return rows
 
 
@@ -132,9 +132,10 @@ def quarter_of(patch: int) -> int:
 
 
 def _loss(scores: "torch.Tensor", labels: "torch.Tensor") -> "torch.Tensor":
+    import torch
     from torch.nn.functional import cross_entropy
 
-    shape, color, background = (part.flatten(0, 1) for part in scores.split(_SIZES, dim=-1))
+    told = [part.flatten(0, 1) for part in scores.split(_SIZES, dim=-1)]
     wanted = labels.flatten(0, 1).unbind(-1)
-    told = cross_entropy(shape, wanted[0]) + cross_entropy(color, wanted[1])
-    return told + _BACKGROUND_WEIGHT * cross_entropy(background, wanted[2])
+    parts = zip(_WEIGHTS, told, wanted, strict=True)
+    return torch.stack([weight * cross_entropy(scored, right) for weight, scored, right in parts]).sum()

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from export.demo_vlm.questions import NUMBERS
 from export.demo_vlm.scenes import QUARTERS, Scene, scene
 from export.demo_vlm.shape import IMAGE_TOKENS
 from export.demo_vlm.tower_training import Report, features, pictures, quarter_of
@@ -45,12 +46,15 @@ def align_to_words(model: "LlavaForConditionalGeneration", tokenizer: "Tokenizer
 
 
 def words(shown: Scene) -> list[str]:
-    """A word for each patch: in each quarter the colour, the shape, the place and the background."""
+    """A word for each patch: in each quarter the colour, the shape and the place of what is there, and
+    in turn the background and the count.
+    """
     quarters = {spot.quarter for spot in shown.spots}
+    whole = (shown.background, NUMBERS[len(shown.spots)])
     side = int(IMAGE_TOKENS**0.5)
     said = []
     for patch in range(IMAGE_TOKENS):
         quarter = quarter_of(patch)
-        there = (shown.color, shown.shape) if quarter in quarters else ("empty", "empty")
-        said.append((*there, QUARTERS[quarter], shown.background)[(patch // side % 2) * 2 + patch % 2])
+        there = (shown.color, shown.shape, QUARTERS[quarter]) if quarter in quarters else ("empty",) * 3
+        said.append((*there, whole[quarter % 2])[(patch // side % 2) * 2 + patch % 2])
     return said

@@ -1,4 +1,4 @@
-"""A folder with an older transformers: some architectures are exported by optimum-intel with that one only."""
+"""A folder with an older transformers: optimum-intel exports some architectures with it only."""
 
 import hashlib
 import shutil

@@ -96,8 +96,8 @@ def _check_size(size: tuple[int, int], limits: ImageLimits, policy: ImagePolicy)
     longest = limits.max_aspect_ratio
     if longest is not None and max(size) > longest * min(size):
         raise _RefusedError(
-            f"is {width}x{height} pixels, and this model sees none with a side over {longest:g} times as long "
-            "as the other: cut it into several"
+            f"is {width}x{height} pixels, and this model sees none with a side over "
+            f"{longest:g} times as long as the other: cut it into several"
         )
     if policy.resize == "fit":
         if width * height > policy.max_source_pixels:
