@@ -1,4 +1,4 @@
-"""Trains the demo model's vision tower to tell each quarter's shape and colour, background and count."""
+"""Trains the demo model's vision tower to tell what is where, background and count."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from export.demo_vlm.scenes import BACKGROUNDS, COLORS, MOST_THINGS, SHAPES, SIDE, Scene, draw, scene
+from export.demo_vlm.scenes import (
+    BACKGROUNDS,
+    COLORS,
+    MOST_THINGS,
+    QUARTERS,
+    SHAPES,
+    SIDE,
+    Scene,
+    draw,
+    scene,
+)
 from export.demo_vlm.shape import FEATURE_LAYER, MEAN, PATCH, STD, TOWER, TOWER_WIDTH
 
 if TYPE_CHECKING:
@@ -18,10 +28,10 @@ _FIRST_SCENE = 1_000_000
 _BATCH = 64
 _RATE = 1.2e-3
 _CHECKPOINT_STEPS = 100
-_WEIGHTS = (1.0, 1.0, 0.3, 0.5)
+_WEIGHTS = (1.0, 1.0, 0.3, 0.5, 0.5)
 _SHAPES, _COLORS, _BACKGROUNDS = list(SHAPES), list(COLORS), list(BACKGROUNDS)
-# One class more each: nothing is there.
-_SIZES = (len(SHAPES) + 1, len(COLORS) + 1, len(BACKGROUNDS), MOST_THINGS + 1)
+# One class more for what may not be there: a shape and a colour in a quarter, a place of the only thing.
+_SIZES = (len(SHAPES) + 1, len(COLORS) + 1, len(BACKGROUNDS), MOST_THINGS + 1, len(QUARTERS) + 1)
 
 Report = Callable[[int, str], None]
 
@@ -112,15 +122,18 @@ def _pixels(seed: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
 
 
 def _labels(seen: Scene) -> list[list[int]]:
-    """For each patch, row by row, what its quarter shows: shape, colour; then background and count."""
+    """For each patch, row by row, what its quarter shows: shape, colour; then what the picture
+    does: background, count, and where the only thing is.
+    """
     quarters = {spot.quarter for spot in seen.spots}
+    place = seen.spots[0].quarter if len(seen.spots) == 1 else len(QUARTERS)
     side = SIDE // PATCH
     rows = []
     for patch in range(side * side):
         there = quarter_of(patch) in quarters
         shape = _SHAPES.index(seen.shape) if there else len(_SHAPES)
         color = _COLORS.index(seen.color) if there else len(_COLORS)
-        rows.append([shape, color, _BACKGROUNDS.index(seen.background), len(seen.spots)])
+        rows.append([shape, color, _BACKGROUNDS.index(seen.background), len(seen.spots), place])
     return rows
 
 

@@ -46,15 +46,19 @@ def align_to_words(model: "LlavaForConditionalGeneration", tokenizer: "Tokenizer
 
 
 def words(shown: Scene) -> list[str]:
-    """A word for each patch: in each quarter the colour, the shape and the place of what is there, and
-    in turn the background and the count.
+    """A word for each patch. A quarter where something is says its colour, its shape and its place, an
+    empty one the background, the count and where the thing is, if it is alone. Both words of a place
+    lie side by side as in an answer: a language model goes on from the one to the other.
     """
     quarters = {spot.quarter for spot in shown.spots}
-    whole = (shown.background, NUMBERS[len(shown.spots)])
+    elsewhere = QUARTERS[shown.spots[0].quarter] if len(shown.spots) == 1 else "empty empty"
     side = int(IMAGE_TOKENS**0.5)
     said = []
     for patch in range(IMAGE_TOKENS):
         quarter = quarter_of(patch)
-        there = (shown.color, shown.shape, QUARTERS[quarter]) if quarter in quarters else ("empty",) * 3
-        said.append((*there, whole[quarter % 2])[(patch // side % 2) * 2 + patch % 2])
+        if quarter in quarters:
+            told = (shown.color, shown.shape, *QUARTERS[quarter].split())
+        else:
+            told = (shown.background, NUMBERS[len(shown.spots)], *elsewhere.split())
+        said.append(told[(patch // side % 2) * 2 + patch % 2])
     return said

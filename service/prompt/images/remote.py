@@ -79,7 +79,7 @@ class RemoteImages:
             raise _RefusedError("is a URL, and this service fetches none: send the image itself, in base64")
         parts = urlsplit(url)
         host = parts.hostname or ""
-        wanted = host if parts.scheme == "https" else f"http://{host}"
+        wanted = host if parts.scheme == "https" else f"{parts.scheme}://{host}"
         if not any(_matches(wanted, pattern) for pattern in hosts) or parts.username or parts.password:
             raise _RefusedError("is on a host that this service does not fetch from: send the image itself")
         return parts

@@ -52,14 +52,6 @@ READINGS: list[Reading] = [
         r"(Where|In which corner) is the \w+\?",
         lambda shown, _: QUARTERS[the_only(shown.spots).quarter].capitalize(),
     ),
-    (
-        r"Is there an? (?P<color>\w+) object\?|Do you see something (?P<hue>\w+)\?",
-        lambda shown, found: "Yes" if shown.color in (found["color"], found["hue"]) else "No",
-    ),
-    (
-        r"Is there a (?P<shape>\w+)( in the image)?\?",
-        lambda shown, found: "Yes" if shown.shape == found["shape"] else "No",
-    ),
 ]
 DESCRIPTION: Reading = (r".+", sentence)
 
@@ -81,13 +73,6 @@ def test_each_question_has_one_right_answer_and_it_is_the_one_given(kind: str) -
     assert wordings == set(WORDINGS[kind])
 
 
-@pytest.mark.parametrize("kind", ["exists", "color exists"])
-def test_yes_and_no_are_about_equally_common(kind: str) -> None:
-    asked = [ask(scene(seed), kind, random.Random(seed)) for seed in SEEDS]
-    answers = [question.answer for question in asked if question is not None]
-    assert 0.35 < answers.count("Yes") / len(answers) < 0.65
-
-
 def test_where_is_asked_of_a_single_thing_only() -> None:
     for seed in SEEDS:
         asked = ask(scene(seed), "where", random.Random(seed))
@@ -102,7 +87,7 @@ def test_the_description_counts_several() -> None:
 def unfilled(text: str, kind: str) -> str:
     """The wording that `text` was made from."""
     for wording in WORDINGS[kind]:
-        words = re.sub(r"\\{\w+\\}", r"(\\w+|(top|bottom) (left|right))", re.escape(wording))
+        words = re.sub(r"\\{\w+\\}", r"\\w+", re.escape(wording))
         if re.fullmatch(words, text):
             return wording
     raise AssertionError(f"{text} is in no wording of {kind}")
