@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Trains tiny-shapes-vlm, the demo vision model, from synthetic pictures; see export/demo_vlm."""
 
+import datetime
+import shlex
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,8 +15,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from export.demo_vlm.assembly import TRAINED, save_trained, tokenizer_of, untrained
+from benchmarks.record import read_environment
+from export.demo_vlm.assembly import TRAINED, is_trained, save_trained, tokenizer_of, untrained
 from export.demo_vlm.evaluate import accuracy, held_out
+from export.demo_vlm.model_card import MODEL_CARD, model_card
 from export.gguf_file import read_gguf
 from export.package import fetch_package_file
 from export.sources import DEFAULT
@@ -29,8 +33,8 @@ _console = Console(stderr=True)
 @app.command()
 def train(
     tower_steps: Annotated[int, typer.Option(min=1, help="Steps of 64 pictures for the tower.")] = 1200,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of 14 pictures for tower and projector.")] = 500,
-    questions: Annotated[int, typer.Option(min=0, help="Fresh questions to ask at the end.")] = 500,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of 14 pictures for tower and projector.")] = 300,
+    questions: Annotated[int, typer.Option(min=1, help="Fresh questions for the model card.")] = 500,
     gguf: Annotated[
         Path | None, typer.Option(help="The default language model's file, else fetched.")
     ] = None,
@@ -41,7 +45,7 @@ def train(
 ) -> None:
     """Train the vision tower, then tower and projector through the frozen language model.
 
-    About an hour on two cores. Needs: pip install '.[export]'. Ctrl-C is safe: run it again to go on.
+    Half an hour on two cores. Needs: pip install '.[export]'. Ctrl-C is safe: run it again to go on.
     """
     # What needs torch is imported late, so that --help does not.
     from export.demo_vlm.joint_training import JointTraining
@@ -73,7 +77,18 @@ def train(
         for number, answer in enumerate(answers(model.float(), tokenizer, examples), start=1):
             given.append(answer)
             asked(number, "")
-    for kind, (right, count) in accuracy(examples, given).items():
+    results = accuracy(examples, given)
+    machine = read_environment()
+    card = model_card(
+        results,
+        parameters=sum(part.numel() for name, part in model.named_parameters() if is_trained(name)),
+        steps=(tower_steps, steps),
+        command=shlex.join(["python", "scripts/train_demo_vlm.py", *sys.argv[1:]]),
+        machine=f"{machine.usable_cores} cores of {machine.cpu_model}",
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+    )
+    out.with_name(MODEL_CARD.name).write_text(card, encoding="utf-8")
+    for kind, (right, count) in results.items():
         _console.print(f"{kind:13} {right:4} of {count:4}  {right / count:.3f}", highlight=False)
     sys.stdout.write(f"{out}\n")
 

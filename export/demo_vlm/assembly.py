@@ -55,7 +55,7 @@ def assemble(folder: Path, gguf: Path) -> None:
     file = read_gguf(gguf)
     model = untrained(gguf, file)
     missing, unexpected = model.load_state_dict(load_file(TRAINED), strict=False)
-    if unexpected or not all(name.startswith(_LANGUAGE_MODEL) for name in missing):
+    if unexpected or any(is_trained(name) for name in missing):
         raise ConversionError(
             f"{TRAINED} does not fit export/demo_vlm/shape.py ({(unexpected or missing)[0]}): get both with "
             "git, or run scripts/train_demo_vlm.py"
@@ -91,14 +91,17 @@ def untrained(gguf: Path, file: GgufFile) -> "LlavaForConditionalGeneration":
     return model.eval()
 
 
+def is_trained(name: str) -> bool:
+    """Whether the parameter of that name is of the parts trained in this project."""
+    return not name.startswith(_LANGUAGE_MODEL)
+
+
 def save_trained(model: "LlavaForConditionalGeneration", path: Path) -> None:
     """Write the trained parts, fp16, whole or not at all."""
     from safetensors.torch import save_file
 
     trained = {
-        name: tensor.half().contiguous()
-        for name, tensor in model.state_dict().items()
-        if not name.startswith(_LANGUAGE_MODEL)
+        name: tensor.half().contiguous() for name, tensor in model.state_dict().items() if is_trained(name)
     }
     part = path.with_suffix(".part")
     save_file(trained, part)

@@ -24,7 +24,7 @@ def answers(
     for example in examples:
         prompt = chat_prompt(example.question).replace(IMAGE_MARK, IMAGE_MARK * IMAGE_TOKENS)
         ids = torch.tensor([tokenizer.encode(prompt).ids])
-        pixels = torch.from_numpy(np.asarray(example.picture)[None])
+        pixels = torch.from_numpy(np.array(example.picture)[None])
         generated = model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
