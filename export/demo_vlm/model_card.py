@@ -15,9 +15,9 @@ _TEXT = """\
 trying out and testing tiber-serve's way with pictures. About any other picture it talks nonsense.
 
 LLaVA-shaped: a CLIP vision tower (112 pixels, patches of 28, 5 layers of width 192) and a projector,
-{parameters:.1f} M parameters, trained here, before SmolLM2-135M-Instruct, which stayed as it is (Apache 2.0). This folder
-holds the trained parts in FP16; `python export/convert.py tiny-shapes-vlm` puts them together and converts the
-whole to INT8.
+{parameters:.1f} M parameters, trained here, before SmolLM2-135M-Instruct, which stayed as it is
+(Apache 2.0). This folder holds the trained parts in FP16; `python export/convert.py tiny-shapes-vlm` puts them
+together and converts the whole to INT8.
 
 ## What it knows
 
