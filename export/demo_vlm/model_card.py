@@ -16,8 +16,8 @@ trying out and testing tiber-serve's way with pictures. About any other picture 
 
 LLaVA-shaped: a CLIP vision tower (112 pixels, patches of 28, 5 layers of width 192) and a projector,
 {parameters:.1f} M parameters, trained here, before SmolLM2-135M-Instruct, which stayed as it is
-(Apache 2.0). This folder holds the trained parts in FP16; `python export/convert.py tiny-shapes-vlm` puts them
-together and converts the whole to INT8.
+(Apache 2.0). This folder holds the trained parts in FP16; `python export/convert.py tiny-shapes-vlm` puts
+them together and converts the whole to INT8.
 
 ## What it knows
 
