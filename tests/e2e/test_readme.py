@@ -47,6 +47,13 @@ def test_the_python_blocks_print_an_answer(real_server: RunningServer, code: str
     assert printed.split()[:2] == shown.split()[:2]
 
 
+def test_the_vision_block_says_what_it_drew(vision_server: RunningServer) -> None:
+    ((code, shown),) = _blocks("vision")
+    printed = _run([sys.executable, "-c", code], vision_server)
+    # Tokens are drawn by chance, though the likeliest come nearly always.
+    assert len(set(printed.split()) & set(shown.split())) >= 6
+
+
 def settings_table() -> str:
     """The settings as the README shows them."""
     rows = ["| setting | default | meaning |", "| --- | --- | --- |"]

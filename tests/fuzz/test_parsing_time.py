@@ -2,7 +2,6 @@
 
 import ipaddress
 import sys
-import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from service.auth import address, forwarded
 from service.auth.address import ForwardingHeader, client_address, parse_address, parse_trusted_proxies
 from service.auth.forwarded import forwarded_nodes, x_forwarded_for_nodes
+from tests.support.growth import cpu_s, of_length
 
 PARSERS = {address.__file__, forwarded.__file__, ipaddress.__file__}
 TRUSTED = parse_trusted_proxies(["10.0.0.0/8", "fd00::/8"])
@@ -84,10 +84,6 @@ every_reader = pytest.mark.parametrize("reader", READERS.values(), ids=READERS.k
 every_shape = pytest.mark.parametrize("unit", SHAPES.values(), ids=SHAPES.keys())
 
 
-def of_length(unit: str, length: int) -> str:
-    return unit * (length // len(unit))
-
-
 def executed_lines(reader: Callable[[str], None], line: str) -> int:
     """Count the lines of the parsers that run: the same number each time."""
     count = 0
@@ -107,16 +103,6 @@ def executed_lines(reader: Callable[[str], None], line: str) -> int:
     finally:
         sys.settrace(before)
     return count
-
-
-def cpu_s(reader: Callable[[str], None], line: str) -> float:
-    """The least processor time of several runs: what others do on the machine hardly shows in it."""
-    times = []
-    for _ in range(7):
-        started_s = time.thread_time()
-        reader(line)
-        times.append(time.thread_time() - started_s)
-    return min(times)
 
 
 @every_reader
