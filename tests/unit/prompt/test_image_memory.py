@@ -10,8 +10,8 @@ from PIL import Image
 
 SIDE = 1024
 MOST_MIB = 24
-# With `fit` for each pixel that the picture had: eight for 16 bits of colour and alpha, and what they become.
-MOST_BYTES_A_PIXEL = 14
+# With `fit`, for each pixel that the picture had: WebP with alpha takes the most.
+MOST_BYTES_A_PIXEL = 22
 MEGAPIXELS = 8
 
 # In a process of its own, whose greatest size the kernel keeps; a small picture first loads what is needed.
