@@ -17,7 +17,7 @@ from export.demo_vlm.scenes import (
     draw,
     scene,
 )
-from export.demo_vlm.shape import FEATURE_LAYER, MEAN, PATCH, STD, TOWER, TOWER_WIDTH
+from export.demo_vlm.shape import FEATURE_LAYER, IMAGE_TOKENS, MEAN, PATCH, STD, TOWER, TOWER_WIDTH
 
 if TYPE_CHECKING:
     import torch
@@ -28,10 +28,17 @@ _FIRST_SCENE = 1_000_000
 _BATCH = 64
 _RATE = 1.2e-3
 _CHECKPOINT_STEPS = 100
-_WEIGHTS = (1.0, 1.0, 0.3, 0.5, 0.5)
+_WEIGHTS = (1.0, 1.0, 0.3, 0.5, 0.5, 0.3)
 _SHAPES, _COLORS, _BACKGROUNDS = list(SHAPES), list(COLORS), list(BACKGROUNDS)
 # One class more for what may not be there: a shape and a colour in a quarter, a place of the only thing.
-_SIZES = (len(SHAPES) + 1, len(COLORS) + 1, len(BACKGROUNDS), MOST_THINGS + 1, len(QUARTERS) + 1)
+_SIZES = (
+    len(SHAPES) + 1,
+    len(COLORS) + 1,
+    len(BACKGROUNDS),
+    MOST_THINGS + 1,
+    len(QUARTERS) + 1,
+    IMAGE_TOKENS,
+)
 
 Report = Callable[[int, str], None]
 
@@ -123,7 +130,7 @@ def _pixels(seed: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
 
 def _labels(seen: Scene) -> list[list[int]]:
     """For each patch, row by row, what its quarter shows: shape, colour; then what the picture
-    does: background, count, and where the only thing is.
+    does: background, count, where the only thing is; and which patch it is, or places could not be told.
     """
     quarters = {spot.quarter for spot in seen.spots}
     place = seen.spots[0].quarter if len(seen.spots) == 1 else len(QUARTERS)
@@ -133,7 +140,7 @@ def _labels(seen: Scene) -> list[list[int]]:
         there = quarter_of(patch) in quarters
         shape = _SHAPES.index(seen.shape) if there else len(_SHAPES)
         color = _COLORS.index(seen.color) if there else len(_COLORS)
-        rows.append([shape, color, _BACKGROUNDS.index(seen.background), len(seen.spots), place])
+        rows.append([shape, color, _BACKGROUNDS.index(seen.background), len(seen.spots), place, patch])
     return rows
 
 
