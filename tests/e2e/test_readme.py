@@ -92,6 +92,6 @@ def test_the_settings_table_is_the_code() -> None:
     assert shown == settings_table()
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\((?!https?:)([^)#]+)\)", README))
+@pytest.mark.parametrize("path", re.findall(r"\]\((?!https?:|data:)([^)#]+)\)", README))
 def test_links_lead_somewhere(path: str) -> None:
     assert (Path(__file__).parents[2] / path).exists()
