@@ -88,9 +88,8 @@ async def test_fresh_questions_are_answered_word_for_word(vision_server: Running
     target = Target.from_url(vision_server.url, vision_server.token)
     results = await measure_accuracy(target, held_out(150), settings, advance=lambda: None)
     assert results.faults == []
-    # All 500 are measured by `python -m benchmarks vision-accuracy`; fewer leave more to chance. The card of
-    # these weights says 0.87, after a short training; the goal is 0.95.
-    assert results.share >= 0.83, results.wrong
+    # All 500 are measured by `python -m benchmarks vision-accuracy`; fewer leave more to chance, thus not 0.95.
+    assert results.share >= 0.93, results.wrong
 
 
 def test_the_first_users_example_runs_as_it_is(vision_server: RunningServer, tmp_path: Path) -> None:
