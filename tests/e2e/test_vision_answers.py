@@ -88,7 +88,7 @@ async def test_fresh_questions_are_answered_word_for_word(vision_server: Running
     target = Target.from_url(vision_server.url, vision_server.token)
     results = await measure_accuracy(target, held_out(150), settings, advance=lambda: None)
     assert results.faults == []
-    # All 500 are measured by `python -m benchmarks vision-accuracy`; fewer leave more to chance, thus not 0.95.
+    # All 500 are measured by `python -m benchmarks vision-accuracy`; fewer leave more to chance.
     assert results.share >= 0.93, results.wrong
 
 
