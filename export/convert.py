@@ -21,10 +21,10 @@ from export.conversion import convert
 from export.existing import default_output, is_already_converted
 from export.progress import Steps
 from export.quiet import native_output_hidden
-from export.request import Device, Request
+from export.request import Request
 from export.sources import resolve_source, slug
 from service.errors import ConfigError, TiberError
-from service.manifest import Task, WeightFormat
+from service.manifest import Device, Task, WeightFormat
 
 EXAMPLES = """
 Examples:

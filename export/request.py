@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from service.manifest import ImageLimits, Manifest, Task, ToolFormat, WeightFormat
+from service.manifest import Device, ImageLimits, Manifest, Task, ToolFormat, WeightFormat
 from service.manifest import Source as SourceRecord
-
-Device = Literal["CPU", "GPU"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from benchmarks.record import read_environment
 from export.demo_vlm.assembly import TRAINED, is_trained, save_trained, tokenizer_of, untrained
 from export.demo_vlm.evaluate import accuracy, held_out
 from export.demo_vlm.model_card import MODEL_CARD, model_card
-from export.gguf_file import read_gguf
+from export.gguf.file import read_gguf
 from export.package import fetch_package_file
 from export.sources import DEFAULT
 

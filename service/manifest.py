@@ -14,6 +14,8 @@ TOKENIZER_FILE = "tokenizer.json"
 
 Task = Literal["text-generation", "image-text-to-text"]
 WeightFormat = Literal["int8", "int4", "fp16"]
+Device = Literal["CPU", "GPU", "GAUDI"]
+EngineName = Literal["openvino", "vllm"]
 ToolFormat = Literal["hermes", "llama3", "mistral"]
 
 
@@ -63,7 +65,10 @@ class Manifest(_Model):
     architecture: str
     weight_format: WeightFormat
     group_size: int | None
-    device: Literal["CPU", "GPU"]
+    device: Device
+    engine: EngineName = "openvino"
+    launch: dict[str, str] = pydantic.Field(default={}, description="settings to start that engine with")
+    hardware_note: str | None = pydantic.Field(default=None, description="what was not verified, and where")
     context_length: int = pydantic.Field(gt=0, description="tokens, prompt and answer together")
     eos_token_ids: list[int] = pydantic.Field(min_length=1)
     image_limits: ImageLimits | None = None

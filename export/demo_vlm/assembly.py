@@ -16,8 +16,8 @@ from export.demo_vlm.shape import (
     TOWER,
 )
 from export.errors import ConversionError
-from export.gguf_file import GgufFile, read_gguf
-from export.gguf_tokenizer import build_tokenizer
+from export.gguf.file import GgufFile, read_gguf
+from export.gguf.tokenizer import build_tokenizer
 
 if TYPE_CHECKING:
     import torch

@@ -14,8 +14,9 @@ from service.auth import private_file
 from service.errors import ConfigError
 
 FLUSH_S = 60.0
-# The last flush holds up the end of the service.
 _PATIENCE_S = 1.0
+# The last flush is not tried again, but holds up the end of the service.
+_LAST_PATIENCE_S = 5.0
 
 _log = structlog.get_logger("auth")
 
@@ -69,13 +70,22 @@ class LastUses:
         try:
             while True:
                 await asyncio.sleep(flush_s)
-                noted = self._take()
-                if noted:
-                    self._put_back(await asyncio.to_thread(self._save, noted))
+                await self._flush()
         finally:
             noted = self._take()
             if noted:
-                self._save(noted)
+                self._save(noted, patience_s=_LAST_PATIENCE_S)
+
+    async def _flush(self) -> None:
+        noted = self._take()
+        if not noted:
+            return
+        saving = asyncio.create_task(asyncio.to_thread(self._save, noted))
+        try:
+            await asyncio.shield(saving)
+        finally:
+            # Also when cancelled: the thread goes on, and what it can't save comes back by nobody else.
+            self._put_back(await saving)
 
     def _take(self) -> Uses:
         noted, self._noted = self._noted, {}
@@ -84,10 +94,10 @@ class LastUses:
     def _put_back(self, unsaved: Uses) -> None:
         self._noted = {**unsaved, **self._noted}
 
-    def _save(self, noted: Uses) -> Uses:
+    def _save(self, noted: Uses, *, patience_s: float = _PATIENCE_S) -> Uses:
         """Merge into the file; give back what is still to be saved."""
         try:
-            with private_file.locked(self._path, patience_s=_PATIENCE_S):
+            with private_file.locked(self._path, patience_s=patience_s):
                 before = _read(self._path)
                 after = self._of_known(_merge(before, noted))
                 if after != before:

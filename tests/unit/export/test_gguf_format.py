@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from export.errors import ConversionError
-from export.gguf_file import read_gguf
-from export.gguf_format import BrokenFileError, parse_head
+from export.gguf.file import read_gguf
+from export.gguf.format import BrokenFileError, parse_head
 
 
 def written(folder: Path, content: bytes) -> Path:

@@ -6,8 +6,8 @@ from gguf_bytes import FIELDS
 from tokenizers import Tokenizer
 
 from export.errors import ConversionError
-from export.gguf_file import GgufFile
-from export.gguf_tokenizer import build_tokenizer
+from export.gguf.file import GgufFile
+from export.gguf.tokenizer import build_tokenizer
 
 
 def gguf(**changes: Any) -> GgufFile:

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from export.gguf_file import GgufFile
-from export.gguf_model import write_side_files
+from export.gguf.file import GgufFile
+from export.gguf.model import write_side_files
 from export.huggingface import move_side_files
 from tests.unit.export.gguf_bytes import FIELDS
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from export.errors import ConversionError
-from export.gguf_format import BrokenFileError, parse_head
+from export.gguf.format import BrokenFileError, parse_head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from export.errors import ConversionError
-from export.gguf_file import GgufFile
+from export.gguf.file import GgufFile
 from export.progress import Steps
 from export.publish import MODEL_FILE
 from export.request import Request
@@ -21,7 +21,7 @@ def convert_gguf(gguf: GgufFile, request: Request, folder: Path, scratch: Path, 
     Raises:
         ConversionError: when the engine can't read the file, or the tokenizer's rules are not known.
     """
-    from export.gguf_tokenizer import build_tokenizer
+    from export.gguf.tokenizer import build_tokenizer
 
     tokenizer = build_tokenizer(gguf)  # first: it refuses in a second what would fail after minutes
     with steps.step("Reading the weights"):

@@ -3,7 +3,7 @@
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from export.errors import ConversionError
-from export.gguf_file import GgufFile
+from export.gguf.file import GgufFile
 
 CONTROL, USER_DEFINED = 3, 4  # token types; GenAI's own GGUF reader treats both as special
 QWEN2_SPLIT = (
