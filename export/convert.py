@@ -3,11 +3,12 @@
 Run it as `python export/convert.py` from a checkout, installed or not, or as `python -m export.convert`.
 """
 
-import signal
+import json
 import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 if not __package__:  # run as a script: its own folder is on the import path, and the project is not
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -17,14 +18,22 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from export.command_help import GroupedCommand
 from export.conversion import convert
+from export.cores import bound_cores, usable_cores
 from export.existing import default_output, is_already_converted
+from export.interrupt import Interrupted, raise_on_signals
+from export.outcome import Status, failure, success
 from export.progress import Steps
+from export.publish import is_model_folder
 from export.quiet import native_output_hidden
 from export.request import Request
-from export.sources import resolve_source, slug
+from export.sources import Source, resolve_source, slug
 from service.errors import ConfigError, TiberError
-from service.manifest import Device, Task, WeightFormat
+from service.manifest import Device, Task, WeightFormat, read_manifest
+
+if TYPE_CHECKING:
+    from export.hub.push import Publisher
 
 EXAMPLES = """
 Examples:
@@ -42,20 +51,34 @@ Examples:
       The demo vision model, which knows coloured shapes and nothing else; needs the same
 
   python export/convert.py HuggingFaceTB/SmolLM2-360M-Instruct --revision main
-      A model on the Hugging Face hub; needs the same, and the network
+      A model on the Hugging Face hub; needs the same, and the network. Its files go to the hub's own
+      cache (HF_HOME); interrupted, the same command goes on where it was
+
+  python export/convert.py org/name --json | jq -r .folder
+      For a pipeline: one JSON object on stdout, progress as JSON lines on stderr
+
+  python export/convert.py org/name --push me/name-int8 --private
+      Convert, then publish the folder with a model card; needs a token: hf auth login
+
+Exit codes:
+
+  0    converted, or already converted
+  1    failed; the output is as it was before
+  2    wrong use
+  3    converted, but the quality is below its threshold: not put in place
+  130  interrupted (Ctrl-C, SIGTERM); the output is as it was before
 """
 
 EPILOG = EXAMPLES.replace("\n\n", "\n\n\b\n")  # click re-wraps every paragraph without the \b
-
-
-class _Interrupted(BaseException):
-    """Asked to end; not a KeyboardInterrupt, which typer turns into a return value."""
-
+DEFAULT_DOWNLOADS = 8  # more at once is no faster
+SOURCES, NETWORK, RUNNING = "Source and safety", "Network and publishing", "Running"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
-@app.command(name="convert.py", epilog=EPILOG, context_settings={"max_content_width": 110})
+@app.command(
+    name="convert.py", cls=GroupedCommand, epilog=EPILOG, context_settings={"max_content_width": 110}
+)
 def command(
     source: Annotated[str | None, typer.Argument(show_default=False)] = None,
     output: Annotated[
@@ -69,8 +92,52 @@ def command(
     name: Annotated[
         str | None, typer.Option(help="What the service calls the model; after SOURCE if not given.")
     ] = None,
-    revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Convert again, replacing the model there.")] = False,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of a hub id.", rich_help_panel=SOURCES)
+    ] = None,
+    allow_pickle: Annotated[
+        bool,
+        typer.Option(
+            "--allow-pickle",
+            help="Read weights in Python pickles (*.bin), which can run code, when there are no safetensors.",
+            rich_help_panel=SOURCES,
+        ),
+    ] = False,
+    offline: Annotated[
+        bool,
+        typer.Option(
+            "--offline",
+            help="Touch no network: sources on this disk and in the hub's cache alone.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = False,
+    push: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ORG/NAME",
+            help="Publish the folder to this repository of the hub, with a model card.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    private: Annotated[
+        bool,
+        typer.Option("--private", help="Make a new --push repository private.", rich_help_panel=NETWORK),
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="CPU cores to use and files to download at once; all if not given.",
+            rich_help_panel=RUNNING,
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json", help="One JSON object on stdout, JSON lines on stderr.", rich_help_panel=RUNNING
+        ),
+    ] = False,
 ) -> None:
     """Convert a model to an OpenVINO folder that tiber-serve serves.
 
@@ -79,34 +146,77 @@ def command(
 
     The folder's path is printed on stdout, everything else on stderr. The folder appears whole or not at all.
     """
+    began_s = time.monotonic()
     resolved = resolve_source(source, revision)
     called = _checked_name(name) if name is not None else resolved.name
     place = Path(output or default_output(called, weights)).expanduser().resolve()
-    request = Request(name=called, output=place, weights=weights, device=device, force=force, task=task)
-    console = Console(stderr=True)
-    if is_already_converted(resolved, request):
-        console.print(f"already converted: {escape(str(place))}", highlight=False, soft_wrap=True)
-    else:
-        with native_output_hidden():
-            convert(resolved, request, Steps(console))
-        console.print(f"converted: {escape(str(place))}", highlight=False, soft_wrap=True)
-    sys.stdout.write(f"{place}\n")
+    if jobs is not None:
+        bound_cores(jobs)
+    request = Request(
+        name=called,
+        output=place,
+        weights=weights,
+        device=device,
+        force=force,
+        task=task,
+        offline=offline,
+        allow_pickle=allow_pickle,
+        jobs=jobs or min(DEFAULT_DOWNLOADS, usable_cores()),
+    )
+    steps = Steps(Console(stderr=True), json_lines=as_json)
+    publisher = _publisher(push, private=private, offline=offline)
+    status = _convert(resolved, request, steps)
+    steps.note(f"{status.replace('-', ' ')}: {escape(str(place))}")
+    pushed = publisher(place, resolved, steps) if publisher else None
+    line = success(status, place, time.monotonic() - began_s, pushed) if as_json else str(place)
+    sys.stdout.write(f"{line}\n")
 
 
 def main() -> None:
     """Run the command; every expected failure is one line on stderr."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    began_s = time.monotonic()
+    raise_on_signals()
     try:
         app(standalone_mode=False)
     except click.ClickException as error:
-        _fail(f"{error.format_message().replace(chr(10), ' ')} (see --help)", error.exit_code)
+        _fail(f"{error.format_message().replace(chr(10), ' ')} (see --help)", error.exit_code, began_s)
     except ConfigError as error:
-        _fail(error.message, 2)
+        _fail(error.message, 2, began_s)
     except TiberError as error:
-        _fail(error.message, 1)
-    except _Interrupted:
-        _fail("interrupted: the output is as it was before", 130)
+        _fail(error.message, 1, began_s)
+    except Interrupted as error:
+        _fail(f"interrupted: {error or 'the output is as it was before'}", 130, began_s)
+
+
+def _convert(source: Source, request: Request, steps: Steps) -> Status:
+    if is_already_converted(source, request):
+        return "already-converted"
+    began = datetime.now(UTC)
+    try:
+        with native_output_hidden():
+            convert(source, request, steps)
+    except Interrupted as error:
+        if _is_newer(request.output, began):
+            raise Interrupted(f"{request.output} is converted and whole") from error
+        raise
+    return "converted"
+
+
+def _is_newer(folder: Path, moment: datetime) -> bool:
+    """Whether the model in `folder` was made after `moment`: a signal came when it was in place already."""
+    return is_model_folder(folder) and read_manifest(folder).created_at > moment
+
+
+def _publisher(repo_id: str | None, *, private: bool, offline: bool) -> "Publisher | None":
+    if repo_id is None:
+        if private:
+            raise ConfigError("--private needs --push ORG/NAME")
+        return None
+    if offline:
+        raise ConfigError("--push needs the network and --offline forbids it: choose one")
+    from export.hub.push import publisher
+
+    return publisher(repo_id, private=private)
 
 
 def _checked_name(name: str) -> str:
@@ -117,12 +227,12 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise _Interrupted
-
-
-def _fail(message: str, code: int) -> None:
-    sys.stderr.write(f"error: {message}\n")
+def _fail(message: str, code: int, began_s: float) -> None:
+    if "--json" in sys.argv[1:]:  # also where the arguments could not be read
+        sys.stdout.write(f"{failure(message, code, time.monotonic() - began_s)}\n")
+        sys.stderr.write(json.dumps({"event": "error", "message": message}) + "\n")
+    else:
+        sys.stderr.write(f"error: {message}\n")
     sys.exit(code)
 
 

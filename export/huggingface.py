@@ -16,6 +16,7 @@ from export.resources import check_resources, folder_need
 from export.sources import FolderSource, HubSource
 from export.vision import check_convertible, compress_parts, describe_vision
 from export.vision_recipes import RECIPES
+from export.weight_view import checked_weights
 from service.manifest import TOKENIZER_FILE
 from service.manifest import Source as SourceRecord
 
@@ -32,7 +33,7 @@ def convert_huggingface(
     if isinstance(source, FolderSource):
         find_task(read_config(source.path), str(source.path), request.task)
     require_extra()
-    folder, record = _locate(source, steps)
+    folder, record = _locate(source, request, steps)
     return convert_folder(folder, record, request, work, steps)
 
 
@@ -49,11 +50,12 @@ def convert_folder(
     is_exported = (folder / LANGUAGE_MODEL_FILE).is_file()
     if task == "image-text-to-text" and not is_exported:
         check_convertible(config, record.identity)
-    weight_bytes = sum(
-        file.stat().st_size for kind in ("*.safetensors", "*.bin") for file in folder.glob(kind)
-    )
-    if not weight_bytes:
-        raise ConversionError(f"{folder} holds no weights (*.safetensors or *.bin): get the whole model")
+    if is_exported:
+        weight_bytes = sum(file.stat().st_size for file in folder.glob("openvino_*.bin"))
+    else:
+        folder, weight_bytes = checked_weights(
+            folder, work.scratch("weights"), steps, allow_pickle=request.allow_pickle
+        )
     check_resources(folder_need(weight_bytes=weight_bytes, weights=request.weights), request.output.parent)
     exported = work.scratch("exported")
     if is_exported:
@@ -85,12 +87,12 @@ def _finish(
     return describe_vision(folder, record, group_size)
 
 
-def _locate(source: FolderSource | HubSource, steps: Steps) -> tuple[Path, SourceRecord]:
+def _locate(source: FolderSource | HubSource, request: Request, steps: Steps) -> tuple[Path, SourceRecord]:
     if isinstance(source, FolderSource):
         with steps.step("Fingerprinting the source"):
             sha256 = folder_sha256(source.path)
         return source.path, SourceRecord(kind="folder", identity=source.identity, sha256=sha256)
-    folder = fetch_hub_folder(source)
+    folder = fetch_hub_folder(source, request, steps)
     return folder, SourceRecord(kind="hub", identity=source.repo_id, revision=folder.name)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from export.errors import ConversionError
+from export.interrupt import signals_held
 from service.errors import ConfigError
 from service.manifest import FILE_NAME as MANIFEST_FILE
 
@@ -32,9 +33,10 @@ class Workspace:
         """Put `model` in the output's place; a model there goes only now that the new one is whole."""
         _flush_to_disk(self.model)
         old = _old_path(self.output)
-        if self.output.exists():
-            self.output.rename(old)
-        self.model.rename(self.output)
+        with signals_held():
+            if self.output.exists():
+                self.output.rename(old)
+            self.model.rename(self.output)
         shutil.rmtree(old, ignore_errors=True)
 
 

@@ -9,7 +9,10 @@ from service.manifest import Source as SourceRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One conversion: `name` is what the service will call the model; no `task` means the model's own."""
+    """One conversion: `name` is what the service will call the model; no `task` means the model's own.
+
+    `jobs` is how many files are downloaded at once; what computes is bounded for the whole process.
+    """
 
     name: str
     output: Path
@@ -17,6 +20,9 @@ class Request:
     device: Device
     force: bool
     task: Task | None = None
+    offline: bool = False
+    allow_pickle: bool = False
+    jobs: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

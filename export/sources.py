@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from export.folder_kind import unconvertible_kind
 from service.errors import ConfigError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -19,6 +20,8 @@ class PackageSource:
     size_bytes: int
     sha256: str
     name: str
+    license_id: str | None = None
+    base_model: str | None = None
     kind: Literal["package"] = "package"
 
     @property
@@ -105,6 +108,8 @@ DEFAULT = PackageSource(
     size_bytes=98_362_432,
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     name="smollm2-135m-instruct",
+    license_id="apache-2.0",
+    base_model="HuggingFaceTB/SmolLM2-135M-Instruct",
 )
 
 # Knows coloured shapes and nothing else: for a first try of images, and for tests.
@@ -156,9 +161,15 @@ def _file_source(path: Path) -> GgufSource:
 
 
 def _folder_source(path: Path) -> FolderSource:
-    if not (path / "config.json").is_file():
-        raise ConfigError(
-            f"{path} holds no config.json, so it is not a Hugging Face model folder. "
-            "Name the folder that holds config.json and the weights, or a .gguf file"
-        )
+    kind = unconvertible_kind(_file_names(path))
+    if kind is not None:
+        raise ConfigError(f"{path} {kind}")
     return FolderSource(path=path)
+
+
+def _file_names(folder: Path) -> list[str]:
+    """The paths of the files in `folder`, down to its grandchildren: it may be anything, a home too."""
+    patterns = ("*", "*/*")
+    return [
+        path.relative_to(folder).as_posix() for p in patterns for path in folder.glob(p) if path.is_file()
+    ]
