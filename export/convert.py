@@ -4,14 +4,21 @@ Run it as `python export/convert.py` from a checkout, installed or not, or as `p
 """
 
 import json
+import signal
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 if not __package__:  # run as a script: its own folder is on the import path, and the project is not
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # until `main` takes them over: nothing is to be tidied yet
+        signal.signal(number, signal.SIG_DFL)
 
 import click
 import typer
@@ -22,10 +29,10 @@ from export.command_help import GroupedCommand
 from export.conversion import convert
 from export.cores import bound_cores, usable_cores
 from export.existing import default_output, is_already_converted
-from export.interrupt import Interrupted, raise_on_signals
+from export.interrupt import EXIT_CODE, Interrupted, Interrupts
 from export.outcome import Status, failure, success
 from export.progress import Steps
-from export.publish import is_model_folder
+from export.publish import abandon, is_model_folder
 from export.quiet import native_output_hidden
 from export.request import Request
 from export.sources import Source, resolve_source, slug
@@ -80,6 +87,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
     name="convert.py", cls=GroupedCommand, epilog=EPILOG, context_settings={"max_content_width": 110}
 )
 def command(
+    context: typer.Context,
     source: Annotated[str | None, typer.Argument(show_default=False)] = None,
     output: Annotated[
         Path | None, typer.Option(help="Folder to write; ./models/NAME-WEIGHTS if not given.")
@@ -165,6 +173,7 @@ def command(
     )
     steps = Steps(Console(stderr=True), json_lines=as_json)
     publisher = _publisher(push, private=private, offline=offline)
+    context.obj.tidy_with(partial(abandon, place, keep_parent=place.parent.exists()))
     status = _convert(resolved, request, steps)
     steps.note(f"{status.replace('-', ' ')}: {escape(str(place))}")
     pushed = publisher(place, resolved, steps) if publisher else None
@@ -175,9 +184,10 @@ def command(
 def main() -> None:
     """Run the command; every expected failure is one line on stderr."""
     began_s = time.monotonic()
-    raise_on_signals()
+    interrupts = Interrupts()
+    interrupts.listen()
     try:
-        app(standalone_mode=False)
+        app(standalone_mode=False, obj=interrupts)
     except click.ClickException as error:
         _fail(f"{error.format_message().replace(chr(10), ' ')} (see --help)", error.exit_code, began_s)
     except ConfigError as error:
@@ -185,7 +195,7 @@ def main() -> None:
     except TiberError as error:
         _fail(error.message, 1, began_s)
     except Interrupted as error:
-        _fail(f"interrupted: {error or 'the output is as it was before'}", 130, began_s)
+        _fail(f"interrupted: {str(error) or 'the output is as it was before'}", EXIT_CODE, began_s)
 
 
 def _convert(source: Source, request: Request, steps: Steps) -> Status:

@@ -96,6 +96,29 @@ def recover(output: Path) -> None:
         old.rename(output)
 
 
+def abandon(output: Path, *, keep_parent: bool) -> None:
+    """Remove what a conversion in this process has begun, from outside of it: the process is about to end.
+
+    Safe at any moment: where the new model is not in place, the old one is, or is put back.
+    """
+    _end_children()
+    root = _clean(output)
+    for _ in range(3):  # a native call may still be writing there
+        shutil.rmtree(root, ignore_errors=True)
+    _lock_path(output).unlink(missing_ok=True)
+    if not keep_parent:
+        with suppress(OSError):
+            output.parent.rmdir()
+
+
+def _end_children() -> None:
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
 def _clean(output: Path) -> Path:
     recover(output)
     shutil.rmtree(_old_path(output), ignore_errors=True)
@@ -108,9 +131,13 @@ def _old_path(output: Path) -> Path:
     return output.parent / f".{output.name}.old"
 
 
+def _lock_path(output: Path) -> Path:
+    return output.parent / f".{output.name}.lock"
+
+
 @contextmanager
 def _lock(output: Path) -> Iterator[None]:
-    path = output.parent / f".{output.name}.lock"
+    path = _lock_path(output)
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:

@@ -60,6 +60,9 @@ class Hub:
     repositories: dict[str, Repository] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     uploads: Uploads = field(default_factory=Uploads)
+    sending: int = 0
+    most_at_once: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def environment(self, home: object) -> dict[str, str]:
         """What lets a process use this hub and a cache of its own below `home`."""
@@ -68,6 +71,18 @@ class Hub:
     def downloads(self, name: str) -> list[Asked]:
         """The requests for a file's content."""
         return [asked for asked in self.asked if asked.method == "GET" and asked.path.endswith(f"/{name}")]
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Count an answer with a file's content while it is sent."""
+        with self.lock:
+            self.sending += 1
+            self.most_at_once = max(self.most_at_once, self.sending)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.sending -= 1
 
 
 def is_large(name: str) -> bool:
@@ -170,7 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         end = min(len(data), repository.cut_after.get(name, len(data)))
-        self._write(data[start:end], repository.slow.get(name, 0.0))
+        with self.hub.counted():
+            self._write(data[start:end], repository.slow.get(name, 0.0))
         if end < len(data):
             self.close_connection = True
 
