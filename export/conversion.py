@@ -3,12 +3,14 @@
 import shutil
 from pathlib import Path
 
+from export.announce import announce, report
 from export.errors import ConversionError
 from export.existing import source_sha256
 from export.progress import Steps
 from export.publish import Workspace, workspace
 from export.request import Converted, Request
 from export.resources import Need, check_resources, gguf_need
+from export.shape import from_gguf
 from export.sources import DemoSource, FolderSource, GgufSource, HubSource, PackageSource, Source
 from export.tool_format import tool_format
 from export.versions import tool_versions
@@ -49,21 +51,27 @@ def _convert_gguf(
     with steps.step("Reading the model's description"):
         gguf = read_gguf(path)
         sha256 = source_sha256(source)
+    recipe = request.recipe_for(gguf.architecture, None)
     need = gguf_need(
         file_bytes=gguf.size_bytes,
         parameter_count=gguf.parameter_count,
         largest_tensor=gguf.largest_tensor,
         weights=request.weights,
+        is_calibrated=recipe.is_calibrated,
     )
+    announce(recipe, need, from_gguf(gguf.fields, gguf.parameter_count), steps)
     check_resources(need, request.output.parent)
     scratch = work.scratch("read")
-    group_size = convert_gguf(gguf, request, work.model, scratch, steps)
+    compression = convert_gguf(gguf, request, work.model, scratch, steps)
+    report(compression, steps)
     shutil.rmtree(scratch)
     return Converted(
         source=SourceRecord(kind=source.kind, identity=source.identity, sha256=sha256),
         task="text-generation",
         architecture=gguf.architecture,
-        group_size=group_size,
+        group_size=compression.group_size,
+        recipe=compression.record(),
+        hardware_note=recipe.hardware_note,
         context_length=gguf.context_length,
         eos_token_ids=gguf.eos_token_ids,
     )

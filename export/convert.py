@@ -29,13 +29,17 @@ from export.command_help import GroupedCommand
 from export.conversion import convert
 from export.cores import bound_cores, usable_cores
 from export.existing import default_output, is_already_converted
+from export.explain import explain
 from export.interrupt import EXIT_CODE, Interrupted, Interrupts
 from export.outcome import Status, failure, success
 from export.progress import Steps
 from export.publish import abandon, is_model_folder
 from export.quiet import native_output_hidden
+from export.recipe import Method
+from export.recipes import recommended_weights
 from export.request import Request
 from export.sources import Source, resolve_source, slug
+from export.subject import describe
 from service.errors import ConfigError, TiberError
 from service.manifest import Device, Task, WeightFormat, read_manifest
 
@@ -53,6 +57,12 @@ Examples:
 
   python export/convert.py ./my-finetuned-model --weights int4
       A Hugging Face folder; needs: pip install '.[export]'
+
+  python export/convert.py --list --device gpu --memory 16GB
+      The catalogue: what an Arc with 16 GB serves; then convert one by its name
+
+  python export/convert.py llama-3.1-8b-instruct --device gpu --explain
+      The recipe, its reasons and sources, and what it needs; converts nothing
 
   python export/convert.py tiny-shapes-vlm
       The demo vision model, which knows coloured shapes and nothing else; needs the same
@@ -76,9 +86,11 @@ Exit codes:
   130  interrupted (Ctrl-C, SIGTERM); the output is as it was before
 """
 
+DEVICES: dict[str, Device] = {"CPU": "CPU", "GPU": "GPU", "GAUDI": "GAUDI"}
 EPILOG = EXAMPLES.replace("\n\n", "\n\n\b\n")  # click re-wraps every paragraph without the \b
 DEFAULT_DOWNLOADS = 8  # more at once is no faster
-SOURCES, NETWORK, RUNNING = "Source and safety", "Network and publishing", "Running"
+RECIPE, SOURCES = "Recipe and catalogue", "Source and safety"
+NETWORK, RUNNING = "Network and publishing", "Running"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -92,15 +104,52 @@ def command(
     output: Annotated[
         Path | None, typer.Option(help="Folder to write; ./models/NAME-WEIGHTS if not given.")
     ] = None,
-    weights: Annotated[WeightFormat, typer.Option(help="How the weights are stored.")] = "int8",
+    weights: Annotated[
+        WeightFormat | None,
+        typer.Option(help="How the weights are stored; what is recommended for the device if not given."),
+    ] = None,
     task: Annotated[
         Task | None, typer.Option(help="What the model must be made for; found by itself if not given.")
     ] = None,
-    device: Annotated[Device, typer.Option(help="Device that will serve the model.")] = "CPU",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="Device that will serve the model: a Xeon, an Arc, a Gaudi.",
+            click_type=click.Choice(("cpu", "gpu", "gaudi"), case_sensitive=False),
+        ),
+    ] = "cpu",
     name: Annotated[
         str | None, typer.Option(help="What the service calls the model; after SOURCE if not given.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Convert again, replacing the model there.")] = False,
+    method: Annotated[
+        Method | None,
+        typer.Option(
+            help="How INT4 is made more accurate; the recipe's if not given.", rich_help_panel=RECIPE
+        ),
+    ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Text that --method reads, UTF-8; ours if not given.", rich_help_panel=RECIPE),
+    ] = None,
+    explains: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Print the recipe, why, and what it needs; convert nothing.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = False,
+    lists: Annotated[
+        bool,
+        typer.Option("--list", help="Print the catalogue; convert nothing.", rich_help_panel=RECIPE),
+    ] = False,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="With --list: only what is served in so much, such as 32GB.", rich_help_panel=RECIPE
+        ),
+    ] = None,
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit of a hub id.", rich_help_panel=SOURCES)
     ] = None,
@@ -149,28 +198,41 @@ def command(
 ) -> None:
     """Convert a model to an OpenVINO folder that tiber-serve serves.
 
-    SOURCE is a .gguf file, a Hugging Face model folder, a hub id such as org/name, tiny-shapes-vlm for
-    the demo vision model, or nothing (or 'default') for the embedded default model.
+    SOURCE is a .gguf file, a Hugging Face model folder, a hub id such as org/name, a name that --list
+    prints, or nothing (or 'default') for the embedded default model.
 
     The folder's path is printed on stdout, everything else on stderr. The folder appears whole or not at all.
     """
     began_s = time.monotonic()
+    served_on = DEVICES[device.upper()]
+    if lists:
+        _list(source, served_on, weights, memory, as_json)
+        return
+    if memory is not None:
+        raise ConfigError("--memory is for --list: add it")
     resolved = resolve_source(source, revision)
     called = _checked_name(name) if name is not None else resolved.name
-    place = Path(output or default_output(called, weights)).expanduser().resolve()
+    stored_as = weights or recommended_weights(served_on)
+    place = Path(output or default_output(called, stored_as)).expanduser().resolve()
     if jobs is not None:
         bound_cores(jobs)
     request = Request(
         name=called,
         output=place,
-        weights=weights,
-        device=device,
+        weights=stored_as,
+        device=served_on,
         force=force,
         task=task,
+        method=method,
+        calibration=calibration,
         offline=offline,
         allow_pickle=allow_pickle,
         jobs=jobs or min(DEFAULT_DOWNLOADS, usable_cores()),
     )
+    request.recipe_for(None, None)  # refuses what the device has no recipe for, before anything is done
+    if explains:
+        sys.stdout.write(explain(describe(resolved), request))
+        return
     steps = Steps(Console(stderr=True), json_lines=as_json)
     publisher = _publisher(push, private=private, offline=offline)
     context.obj.tidy_with(partial(abandon, place, keep_parent=place.parent.exists()))
@@ -227,6 +289,21 @@ def _publisher(repo_id: str | None, *, private: bool, offline: bool) -> "Publish
     from export.hub.push import publisher
 
     return publisher(repo_id, private=private)
+
+
+def _list(
+    source: str | None, device: Device, weights: WeightFormat | None, memory: str | None, as_json: bool
+) -> None:
+    from export import listing
+
+    if source is not None:
+        raise ConfigError(f"--list takes no SOURCE: leave {source} out, or use --explain for one model")
+    room = None if memory is None else listing.parse_memory(memory)
+    found = listing.offers(device, weights, room)
+    if as_json:
+        sys.stdout.write(listing.as_json(found))
+    else:
+        listing.print_offers(found, device, room, Console())
 
 
 def _checked_name(name: str) -> str:

@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from export.calibration import calibration_sha256
 from export.checksum import file_sha256, folder_sha256
 from export.publish import is_model_folder, recover, refuse_foreign
 from export.request import Request
@@ -41,9 +42,27 @@ def _difference(manifest: Manifest, source: Source, request: Request) -> str | N
         return f"a model for {manifest.device}, not {request.device}"
     if request.task not in (None, manifest.task):
         return f"a model for {manifest.task}, not {request.task}"
+    recipe = _recipe_difference(manifest, request)
+    if recipe is not None:
+        return recipe
     if manifest.name != request.name:
         return f"a model named {manifest.name}, not {request.name}"
     return _content_difference(manifest, source)
+
+
+def _recipe_difference(manifest: Manifest, request: Request) -> str | None:
+    """How the weights there were made otherwise; folders of before recipes were recorded tell nothing."""
+    there = manifest.recipe
+    if there is None:
+        return None
+    model_id = None if manifest.source.kind in ("gguf", "package") else manifest.source.identity
+    wanted = request.recipe_for(manifest.architecture, model_id)
+    if there.method != wanted.method:
+        return f"weights made with the method {there.method}, not {wanted.method}"
+    if (there.mode, there.ratio) != (wanted.mode or wanted.weights, wanted.ratio):
+        return f"weights of an older recipe ({there.mode} on {there.ratio:.0%} of the layers)"
+    text = calibration_sha256(wanted.calibration) if wanted.is_calibrated else None
+    return None if there.calibration_sha256 == text else "weights calibrated with another text"
 
 
 def _content_difference(manifest: Manifest, source: Source) -> str | None:

@@ -1,9 +1,11 @@
 """Converts a Hugging Face folder through optimum-intel, which needs torch."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from export.announce import announce, report
 from export.architecture import context_length, eos_token_ids, find_task, read_config, read_json
 from export.checksum import folder_sha256
 from export.errors import ConversionError
@@ -11,14 +13,19 @@ from export.hub import fetch_hub_folder
 from export.optimum_intel import export_model, require_extra
 from export.progress import Steps
 from export.publish import LANGUAGE_MODEL_FILE, MODEL_FILE, Workspace
+from export.recipe import Recipe
 from export.request import Converted, Request
 from export.resources import check_resources, folder_need
+from export.shape import from_config
 from export.sources import FolderSource, HubSource
 from export.vision import check_convertible, compress_parts, describe_vision
 from export.vision_recipes import RECIPES
 from export.weight_view import checked_weights
 from service.manifest import TOKENIZER_FILE
 from service.manifest import Source as SourceRecord
+
+if TYPE_CHECKING:
+    from export.quantise import Compression
 
 
 def convert_huggingface(
@@ -56,14 +63,17 @@ def convert_folder(
         folder, weight_bytes = checked_weights(
             folder, work.scratch("weights"), steps, allow_pickle=request.allow_pickle
         )
-    check_resources(folder_need(weight_bytes=weight_bytes, weights=request.weights), request.output.parent)
+    recipe = request.recipe_for(str(config.get("model_type")), record.identity)
+    need = folder_need(weight_bytes=weight_bytes, weights=request.weights, is_calibrated=recipe.is_calibrated)
+    announce(recipe, need, from_config(config, weight_bytes), steps)
+    check_resources(need, request.output.parent)
     exported = work.scratch("exported")
     if is_exported:
         shutil.copytree(folder, exported)
     else:
         with steps.step("Exporting through optimum-intel"):
             export_model(folder, exported, task)
-    converted = _finish(exported, work.model, record, request, config, steps)
+    converted = _finish(exported, work.model, record, recipe, config, steps)
     with steps.step("Checking the tokenizer"):
         _check_tokenizer(work.model, steps)
     return converted
@@ -73,18 +83,23 @@ def _finish(
     exported: Path,
     folder: Path,
     record: SourceRecord,
-    request: Request,
+    recipe: Recipe,
     config: dict[str, Any],
     steps: Steps,
 ) -> Converted:
-    recipe = RECIPES.get(str(config.get("model_type")))
-    if recipe is None:
-        group_size = _compress(exported, request, folder, steps)
-        move_side_files(exported, folder, record.identity)
-        return _describe(folder, record, group_size)
-    group_size = compress_parts(exported, folder, recipe, request.weights, steps)
+    parts = RECIPES.get(str(config.get("model_type")))
+    if parts is None:
+        compression = _compress(exported, recipe, folder, steps)
+    else:
+        compression = compress_parts(exported, folder, parts, recipe, steps)
+    report(compression, steps)
     move_side_files(exported, folder, record.identity)
-    return describe_vision(folder, record, group_size)
+    converted = (
+        _describe(folder, record, compression.group_size)
+        if parts is None
+        else describe_vision(folder, record, compression.group_size)
+    )
+    return replace(converted, recipe=compression.record(), hardware_note=recipe.hardware_note)
 
 
 def _locate(source: FolderSource | HubSource, request: Request, steps: Steps) -> tuple[Path, SourceRecord]:
@@ -96,17 +111,21 @@ def _locate(source: FolderSource | HubSource, request: Request, steps: Steps) ->
     return folder, SourceRecord(kind="hub", identity=source.repo_id, revision=folder.name)
 
 
-def _compress(exported: Path, request: Request, folder: Path, steps: Steps) -> int | None:
+def _compress(exported: Path, recipe: Recipe, folder: Path, steps: Steps) -> "Compression":
     import openvino
+    from tokenizers import Tokenizer
 
     from export.quantise import compress
 
+    def encode(text: str) -> list[int]:
+        return list(Tokenizer.from_file(str(exported / TOKENIZER_FILE)).encode(text).ids)
+
     model = openvino.Core().read_model(exported / MODEL_FILE)
-    with steps.step(f"Compressing the weights to {request.weights.upper()}"):
-        model, group_size = compress(model, request.weights)
+    with steps.step(f"Compressing the weights to {recipe.weights.upper()}"):
+        model, compression = compress(model, recipe, encode)
     with steps.step("Saving"):
-        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=request.weights == "fp16")
-    return group_size
+        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=recipe.weights == "fp16")
+    return compression
 
 
 def move_side_files(exported: Path, folder: Path, model: str) -> None:

@@ -4,69 +4,120 @@ import logging
 import math
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from export.bfloat16 import narrow_to_bfloat16
+from export.calibration import Encode, calibration_sha256, dataset, input_names, read_windows
 from export.errors import ConversionError
-from service.manifest import WeightFormat
+from export.groups import Layer, plan_groups
+from export.recipe import Recipe
+from export.weights import count_precisions, matrix_layers
+from service.manifest import Recipe as RecipeRecord
 
 if TYPE_CHECKING:
     import openvino
 
-GROUP_SIZES = (128, 64, 32, 16)
 SMALL_MODEL_WEIGHTS = 500_000_000
 
 
-def pick_group_size(channel_sizes: Iterable[int]) -> int:
-    """The largest known group size that divides every channel.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compression:
+    """What came of a recipe.
 
-    NNCF refuses a model with INT4 groups that leave a remainder (128 on channels of 576).
+    `group_size` is None where weights are scaled per channel. `fallback` are the layers meant for INT4
+    whose channels it does not divide: they are in the backup mode. `precisions` counts the weights
+    that the model really holds in each element type.
+    """
+
+    recipe: Recipe
+    group_size: int | None = None
+    fallback: tuple[Layer, ...] = ()
+    precisions: dict[str, int]
+
+    def record(self) -> RecipeRecord:
+        """What the manifest says of it."""
+        recipe = self.recipe
+        return RecipeRecord(
+            mode=recipe.mode or recipe.weights,
+            ratio=recipe.ratio,
+            method=recipe.method,
+            calibration_sha256=calibration_sha256(recipe.calibration) if recipe.is_calibrated else None,
+            layers=self.precisions,
+            fallback_layers=[layer.name for layer in self.fallback],
+            hints=dict(recipe.hints),
+        )
+
+
+def compress(
+    model: "openvino.Model", recipe: Recipe, encode: Encode | None = None
+) -> tuple["openvino.Model", Compression]:
+    """Compress the weights of `model`, which are 16-bit, as `recipe` says.
+
+    `encode` turns the calibration text into tokens, for recipes that need one.
 
     Raises:
-        ConversionError: when none does.
+        ConversionError: when no group size fits the model, or it can't be calibrated.
     """
-    sizes = set(channel_sizes)
-    for group_size in GROUP_SIZES:
-        if all(size % group_size == 0 for size in sizes):
-            return group_size
-    raise ConversionError(
-        f"INT4 needs channels that {GROUP_SIZES[-1]} divides, and this model's are {sorted(sizes)}: "
-        "use --weights int8"
-    )
-
-
-def channel_sizes(model: "openvino.Model") -> set[int]:
-    """The sizes along which INT4 groups run: the inner dimension of every matrix product's constant."""
-    sizes = set()
-    for node in model.get_ordered_ops():
-        if node.get_type_name() != "MatMul":
-            continue
-        shape = node.input(1).get_partial_shape()
-        if _is_constant(node.input_value(1).get_node()) and shape.is_static:
-            inner = -1 if node.get_attributes()["transpose_b"] else -2
-            sizes.add(int(shape.to_shape()[inner]))
-    return sizes
-
-
-def compress(model: "openvino.Model", weights: WeightFormat) -> tuple["openvino.Model", int | None]:
-    """Compress `model`; return it with its INT4 group size, None for other formats.
-
-    INT4 keeps the embedding and the last layer in INT8, as NNCF does by default: they are the
-    layers that lose most.
-    """
-    if weights == "fp16":
-        return model, None
+    if recipe.mode is None:
+        kept = narrow_to_bfloat16(model) if recipe.weights == "bf16" else model
+        return kept, Compression(recipe=recipe, precisions=count_precisions(kept))
     os.environ.setdefault("NNCF_CI", "1")  # or importing NNCF reports the use of it over the network
     with _torch_left_alone(), _numpy_when_small(model):
         import nncf
 
         nncf.set_log_level(logging.ERROR)
-        if weights == "int8":
-            return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_ASYM), None
-        group_size = pick_group_size(channel_sizes(model))
-        mode = nncf.CompressWeightsMode.INT4_ASYM
-        return nncf.compress_weights(model, mode=mode, group_size=group_size, ratio=1.0), group_size
+        if recipe.is_int4:
+            return _compress_in_groups(model, recipe, encode)
+        compressed = nncf.compress_weights(model, mode=nncf.CompressWeightsMode(recipe.mode))
+        return compressed, Compression(recipe=recipe, precisions=count_precisions(compressed))
+
+
+def _compress_in_groups(
+    model: "openvino.Model", recipe: Recipe, encode: Encode | None
+) -> tuple["openvino.Model", Compression]:
+    import nncf
+
+    plan = plan_groups(matrix_layers(model), recipe.group_size)
+    # With this minimum NNCF's "adjust" adjusts nothing: a layer takes the plan's group size or the backup.
+    parameters = nncf.AdvancedCompressionParameters(
+        group_size_fallback_mode=nncf.GroupSizeFallbackMode.ADJUST,
+        min_adjusted_group_size=plan.group_size,
+    )
+    compressed = nncf.compress_weights(
+        model,
+        mode=nncf.CompressWeightsMode(recipe.mode),
+        group_size=plan.group_size,
+        ratio=recipe.ratio,
+        backup_mode=nncf.BackupMode(recipe.backup),
+        advanced_parameters=parameters,
+        **_method_options(model, recipe, encode),
+    )
+    return compressed, Compression(
+        recipe=recipe,
+        group_size=plan.group_size,
+        fallback=plan.fallback,
+        precisions=count_precisions(compressed),
+    )
+
+
+def _method_options(model: "openvino.Model", recipe: Recipe, encode: Encode | None) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if recipe.method in ("awq-data-free", "awq", "awq+scale-estimation"):
+        options["awq"] = True
+    if recipe.method in ("scale-estimation", "awq+scale-estimation"):
+        options["scale_estimation"] = True
+    if recipe.method == "gptq":
+        options["gptq"] = True
+    if not recipe.is_calibrated:
+        return options
+    names = input_names(model)
+    if encode is None:
+        raise ConversionError(f"--method {recipe.method} needs the model's tokenizer, and there is none")
+    windows = read_windows(recipe.calibration, encode)
+    return options | {"dataset": dataset(windows, names), "subset_size": len(windows)}
 
 
 @contextmanager
@@ -99,9 +150,3 @@ def _numpy_when_small(model: "openvino.Model") -> Iterator[None]:
         yield
     finally:
         del os.environ["NNCF_DISABLE_OPTIMIZED_COMPRESSION"]
-
-
-def _is_constant(node: "openvino.Node") -> bool:
-    while node.get_type_name() == "Convert":
-        node = node.input_value(0).get_node()
-    return bool(node.get_type_name() == "Constant")

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from export.recipe import Method, Recipe
+from export.recipes import choose_recipe
 from service.manifest import Device, ImageLimits, Manifest, Task, ToolFormat, WeightFormat
+from service.manifest import Recipe as RecipeRecord
 from service.manifest import Source as SourceRecord
 
 
@@ -12,6 +15,7 @@ class Request:
     """One conversion: `name` is what the service will call the model; no `task` means the model's own.
 
     `jobs` is how many files are downloaded at once; what computes is bounded for the whole process.
+    No `method` means the recipe's, no `calibration` the text that comes with the project.
     """
 
     name: str
@@ -23,6 +27,23 @@ class Request:
     offline: bool = False
     allow_pickle: bool = False
     jobs: int = 1
+    method: Method | None = None
+    calibration: Path | None = None
+
+    def recipe_for(self, architecture: str | None, model_id: str | None) -> Recipe:
+        """The recipe for a model of that architecture and id.
+
+        Raises:
+            ConfigError: when the device has none for these weights.
+        """
+        return choose_recipe(
+            device=self.device,
+            weights=self.weights,
+            architecture=architecture,
+            model_id=model_id,
+            method=self.method,
+            calibration=self.calibration,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +57,8 @@ class Converted:
     context_length: int
     eos_token_ids: tuple[int, ...]
     image_limits: ImageLimits | None = None
+    recipe: RecipeRecord | None = None
+    hardware_note: str | None = None
 
     def manifest(
         self, request: Request, tool_versions: dict[str, str], tool_format: ToolFormat | None
@@ -55,6 +78,8 @@ class Converted:
             eos_token_ids=list(self.eos_token_ids),
             image_limits=self.image_limits,
             tool_format=tool_format,
+            recipe=self.recipe,
+            hardware_note=self.hardware_note,
             tool_versions=tool_versions,
             created_at=datetime.now(UTC),
         )

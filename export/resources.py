@@ -7,8 +7,15 @@ from pathlib import Path
 from export.errors import ConversionError
 from service.manifest import WeightFormat
 
-BYTES_PER_WEIGHT: dict[WeightFormat, float] = {"int8": 1.05, "int4": 0.75, "fp16": 2.0}
+BYTES_PER_WEIGHT: dict[WeightFormat, float] = {
+    "int8": 1.05,
+    "int8-sym": 1.05,
+    "int4": 0.75,
+    "fp16": 2.0,
+    "bf16": 2.0,
+}
 RUNTIME_BYTES = 700_000_000  # interpreter and libraries: the default model peaks at 0.93 GiB, estimated 1.4
+CALIBRATION_BYTES = 700_000_000
 GIB = 1 << 30
 CGROUPS, MEMBERSHIP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
@@ -21,7 +28,14 @@ class Need:
     memory: int
 
 
-def gguf_need(*, file_bytes: int, parameter_count: int, largest_tensor: int, weights: WeightFormat) -> Need:
+def gguf_need(
+    *,
+    file_bytes: int,
+    parameter_count: int,
+    largest_tensor: int,
+    weights: WeightFormat,
+    is_calibrated: bool = False,
+) -> Need:
     """The need of a GGUF conversion, in bytes.
 
     On disk: the copy that OpenVINO saves, and the output. In memory: the file as read, the f16
@@ -30,13 +44,21 @@ def gguf_need(*, file_bytes: int, parameter_count: int, largest_tensor: int, wei
     output = int(parameter_count * BYTES_PER_WEIGHT[weights])
     disk = file_bytes + output
     memory = RUNTIME_BYTES + 2 * parameter_count + output + file_bytes + 8 * largest_tensor
+    memory += calibration_bytes(parameter_count) if is_calibrated else 0
     return Need(disk=disk, memory=memory)
 
 
-def folder_need(*, weight_bytes: int, weights: WeightFormat) -> Need:
+def folder_need(*, weight_bytes: int, weights: WeightFormat, is_calibrated: bool = False) -> Need:
     """The need of a conversion through torch: the 16-bit weights as loaded, traced, and the output."""
     output = int(weight_bytes / 2 * BYTES_PER_WEIGHT[weights])
-    return Need(disk=weight_bytes + output, memory=RUNTIME_BYTES * 2 + 2 * weight_bytes + output)
+    memory = RUNTIME_BYTES * 2 + 2 * weight_bytes + output
+    memory += calibration_bytes(weight_bytes // 2) if is_calibrated else 0
+    return Need(disk=weight_bytes + output, memory=memory)
+
+
+def calibration_bytes(parameter_count: int) -> int:
+    """What calibration takes beside: the model compiled in f32, and what its layers saw."""
+    return 4 * parameter_count + CALIBRATION_BYTES
 
 
 def check_resources(need: Need, folder: Path) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from export.catalogue import Entry, close_names, find
 from export.folder_kind import unconvertible_kind
 from service.errors import ConfigError
 
@@ -144,12 +145,28 @@ def _resolve(text: str | None, revision: str | None) -> Source:
         return _file_source(path)
     if path.is_dir():
         return _folder_source(path.resolve())
+    entry = find(text)
+    if entry is not None:
+        return _catalogue_source(entry, revision)
     if HUB_ID.fullmatch(text) and not text.endswith(".gguf"):
         return HubSource(repo_id=text, revision=revision)
     raise ConfigError(
-        f"{text} does not exist. SOURCE is a .gguf file, a Hugging Face model folder, "
-        f"a hub id such as org/name, {DEMO.name}, or nothing for the default model"
+        f"{text} does not exist.{_suggestion(text)} SOURCE is a .gguf file, a Hugging Face model folder, "
+        f"a hub id such as org/name, a name that --list prints, or nothing for the default model"
     )
+
+
+def _catalogue_source(entry: Entry, revision: str | None) -> Source:
+    if entry.not_served:
+        raise ConfigError(f"{entry.name} can't be served. It is {entry.not_served}. Instead: {entry.instead}")
+    if entry.hub_id is None:
+        return DEMO if entry.name == DEMO.name else DEFAULT
+    return HubSource(repo_id=entry.hub_id, revision=revision or entry.revision)
+
+
+def _suggestion(text: str) -> str:
+    names = close_names(text)
+    return f" Did you mean {' or '.join(names)}?" if names else ""
 
 
 def _file_source(path: Path) -> GgufSource:

@@ -8,6 +8,8 @@ from export.architecture import context_length, eos_token_ids, read_config, read
 from export.errors import ConversionError
 from export.image_tokens import MAX_SIDE
 from export.progress import Steps
+from export.recipe import Recipe as WeightRecipe
+from export.recipes import choose_recipe
 from export.request import Converted
 from export.vision_recipes import LARGE_TOWER_WEIGHTS, RECIPES, Recipe, Treatment
 from service.manifest import ImageLimits, WeightFormat
@@ -15,6 +17,8 @@ from service.manifest import Source as SourceRecord
 
 if TYPE_CHECKING:
     import openvino
+
+    from export.quantise import Compression
 
 TEXT_ROOM = 64  # tokens of question and answer that must fit beside the images
 
@@ -53,9 +57,9 @@ def check_convertible(config: dict[str, Any], model: str) -> None:
 
 
 def compress_parts(
-    exported: Path, folder: Path, recipe: Recipe, weights: WeightFormat, steps: Steps
-) -> int | None:
-    """Write each part of the model in `exported` to `folder`; return the language model's INT4 group size.
+    exported: Path, folder: Path, architecture: Recipe, recipe: WeightRecipe, steps: Steps
+) -> "Compression":
+    """Write each part of the model in `exported` to `folder`; say what came of the language model's recipe.
 
     Raises:
         ConversionError: when a part is missing.
@@ -65,25 +69,26 @@ def compress_parts(
     from export.quantise import compress
 
     core = openvino.Core()
-    group_size = None
-    for part, treatment in recipe.parts.items():
+    done: dict[str, Compression] = {}
+    for part, treatment in architecture.parts.items():
         path = exported / f"openvino_{part}.xml"
         if not path.is_file():
             raise ConversionError(f"the export has no {path.name}: optimum-intel has changed its parts")
         model = core.read_model(path)
-        wanted = part_format(treatment, weights, weight_count(model))
+        wanted = part_format(treatment, recipe.weights, weight_count(model))
+        chosen = recipe if treatment == "asked" else choose_recipe(device=recipe.device, weights=wanted)
         with steps.step(f"Compressing {part.replace('_', ' ')} to {wanted.upper()}"):
-            model, size = compress(model, wanted)
+            model, done[part] = compress(model, chosen)
             openvino.save_model(model, folder / path.name, compress_to_fp16=wanted == "fp16")
-        group_size = size or group_size
-    return group_size
+    return done["language_model"]
 
 
 def part_format(treatment: Treatment, weights: WeightFormat, count: int) -> WeightFormat:
     """The weight format of a part of `count` weights where the model's is `weights`."""
-    if treatment == "asked" or weights == "fp16":
+    if treatment == "asked" or weights in ("fp16", "bf16"):
         return weights
-    return "int8" if treatment == "int8" or count >= LARGE_TOWER_WEIGHTS else "fp16"
+    eight_bits: WeightFormat = "int8-sym" if weights == "int8-sym" else "int8"
+    return eight_bits if treatment == "int8" or count >= LARGE_TOWER_WEIGHTS else "fp16"
 
 
 def weight_count(model: "openvino.Model") -> int:

@@ -13,7 +13,7 @@ SCHEMA_VERSION = 1
 TOKENIZER_FILE = "tokenizer.json"
 
 Task = Literal["text-generation", "image-text-to-text"]
-WeightFormat = Literal["int8", "int4", "fp16"]
+WeightFormat = Literal["int8", "int8-sym", "int4", "fp16", "bf16", "fp8"]
 Device = Literal["CPU", "GPU", "GAUDI"]
 EngineName = Literal["openvino", "vllm"]
 ToolFormat = Literal["hermes", "llama3", "mistral"]
@@ -51,6 +51,24 @@ class ImageLimits(_Model):
     engine_appends: str = ""
 
 
+class Recipe(_Model):
+    """How the weights were compressed, as far as the weight format leaves it open.
+
+    `mode` is NNCF's name for the way most weights are held. `layers` counts the weights that the model
+    really holds in each precision; `fallback_layers` names those in INT8 because no group size divides
+    their channels. `hints` are engine properties that suit the device: nothing reads them by itself,
+    an operator sets them as `properties`.
+    """
+
+    mode: str
+    ratio: float = 1.0
+    method: str = "none"
+    calibration_sha256: str | None = None
+    layers: dict[str, int] = {}
+    fallback_layers: list[str] = []
+    hints: dict[str, str] = {}
+
+
 class Manifest(_Model):
     """What a model folder holds.
 
@@ -73,6 +91,7 @@ class Manifest(_Model):
     eos_token_ids: list[int] = pydantic.Field(min_length=1)
     image_limits: ImageLimits | None = None
     tool_format: ToolFormat | None = None
+    recipe: Recipe | None = pydantic.Field(default=None, description="for a person; no service needs it")
     tool_versions: dict[str, str]
     created_at: datetime
 

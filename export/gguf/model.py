@@ -3,20 +3,27 @@
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from export.calibration import Encode
 from export.errors import ConversionError
 from export.gguf.file import GgufFile
 from export.progress import Steps
 from export.publish import MODEL_FILE
+from export.recipe import Recipe
 from export.request import Request
 from service.manifest import TOKENIZER_FILE
+
+if TYPE_CHECKING:
+    from export.quantise import Compression
 
 ROLES = {"bos": "bos", "eos": "eos", "pad": "padding"}  # Hugging Face's names and GGUF's
 
 
-def convert_gguf(gguf: GgufFile, request: Request, folder: Path, scratch: Path, steps: Steps) -> int | None:
-    """Write the model that `gguf` holds into `folder`; return the INT4 group size, None for other formats.
+def convert_gguf(
+    gguf: GgufFile, request: Request, folder: Path, scratch: Path, steps: Steps
+) -> "Compression":
+    """Write the model that `gguf` holds into `folder`; return what came of the recipe.
 
     Raises:
         ConversionError: when the engine can't read the file, or the tokenizer's rules are not known.
@@ -26,14 +33,15 @@ def convert_gguf(gguf: GgufFile, request: Request, folder: Path, scratch: Path, 
     tokenizer = build_tokenizer(gguf)  # first: it refuses in a second what would fail after minutes
     with steps.step("Reading the weights"):
         read = _read_with_genai(gguf.path, scratch)
-    group_size = _write_weights(read, request, folder, steps)
+    recipe = request.recipe_for(gguf.architecture, None)
+    compression = _write_weights(read, recipe, lambda text: tokenizer.encode(text).ids, folder, steps)
     for file in read.glob("openvino_*tokenizer.*"):
         shutil.move(file, folder / file.name)
     tokenizer.save(str(folder / TOKENIZER_FILE))
     write_side_files(gguf, folder)
     with steps.step("Checking the tokenizer"):
         _check_tokenizer(folder)
-    return group_size
+    return compression
 
 
 def _read_with_genai(path: Path, scratch: Path) -> Path:
@@ -54,7 +62,7 @@ def _read_with_genai(path: Path, scratch: Path) -> Path:
     return scratch
 
 
-def _write_weights(read: Path, request: Request, folder: Path, steps: Steps) -> int | None:
+def _write_weights(read: Path, recipe: Recipe, encode: Encode, folder: Path, steps: Steps) -> "Compression":
     import openvino
 
     from export.fold import fold_low_bit_weights
@@ -63,11 +71,11 @@ def _write_weights(read: Path, request: Request, folder: Path, steps: Steps) -> 
     model = openvino.Core().read_model(read / MODEL_FILE)
     with steps.step("Unpacking the weights") as advance:
         fold_low_bit_weights(model, advance)
-    with steps.step(f"Compressing the weights to {request.weights.upper()}"):
-        model, group_size = compress(model, request.weights)
+    with steps.step(f"Compressing the weights to {recipe.weights.upper()}"):
+        model, compression = compress(model, recipe, encode)
     with steps.step("Saving"):
-        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=request.weights == "fp16")
-    return group_size
+        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=recipe.weights == "fp16")
+    return compression
 
 
 def write_side_files(gguf: GgufFile, folder: Path) -> None:
