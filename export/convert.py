@@ -81,7 +81,7 @@ def command(
     """
     resolved = resolve_source(source, revision)
     called = _checked_name(name) if name is not None else resolved.name
-    place = Path(output or default_output(called, weights)).expanduser().resolve()
+    place = Path(output or default_output(called, weights, device)).expanduser().resolve()
     request = Request(name=called, output=place, weights=weights, device=device, force=force, task=task)
     console = Console(stderr=True)
     if is_already_converted(resolved, request):

@@ -32,7 +32,7 @@ def convert_huggingface(
     if isinstance(source, FolderSource):
         find_task(read_config(source.path), str(source.path), request.task)
     require_extra()
-    folder, record = _locate(source, steps)
+    folder, record = locate(source, steps)
     return convert_folder(folder, record, request, work, steps)
 
 
@@ -85,7 +85,7 @@ def _finish(
     return describe_vision(folder, record, group_size)
 
 
-def _locate(source: FolderSource | HubSource, steps: Steps) -> tuple[Path, SourceRecord]:
+def locate(source: FolderSource | HubSource, steps: Steps) -> tuple[Path, SourceRecord]:
     if isinstance(source, FolderSource):
         with steps.step("Fingerprinting the source"):
             sha256 = folder_sha256(source.path)

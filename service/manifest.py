@@ -13,7 +13,7 @@ SCHEMA_VERSION = 1
 TOKENIZER_FILE = "tokenizer.json"
 
 Task = Literal["text-generation", "image-text-to-text"]
-WeightFormat = Literal["int8", "int4", "fp16"]
+WeightFormat = Literal["int8", "int4", "fp16", "bf16", "fp8"]
 Device = Literal["CPU", "GPU", "GAUDI"]
 EngineName = Literal["openvino", "vllm"]
 ToolFormat = Literal["hermes", "llama3", "mistral"]
