@@ -14,7 +14,8 @@ from export.shape import from_gguf
 from export.sources import DemoSource, FolderSource, GgufSource, HubSource, PackageSource, Source
 from export.tool_format import tool_format
 from export.versions import tool_versions
-from service.manifest import ImageLimits, write_manifest
+from service.errors import ConfigError
+from service.manifest import ImageLimits, Manifest, write_manifest
 from service.manifest import Source as SourceRecord
 
 # What loads a model runtime is imported where it is used: "already converted" must not pay for it.
@@ -26,7 +27,12 @@ def convert(source: Source, request: Request, steps: Steps) -> None:
     Raises:
         ConversionError: when it can't be done; the message says what to do next.
     """
+    _check_weights(request)
     with workspace(request.output) as work:
+        if request.device == "GAUDI":
+            write_manifest(work.model, _convert_for_gaudi(source, request, work, steps))
+            work.publish()
+            return
         if isinstance(source, DemoSource):
             converted = _convert_demo(source, request, work, steps)
         elif isinstance(source, HubSource | FolderSource):
@@ -37,6 +43,35 @@ def convert(source: Source, request: Request, steps: Steps) -> None:
         versions = tool_versions(with_torch=isinstance(source, HubSource | FolderSource | DemoSource))
         write_manifest(work.model, converted.manifest(request, versions, tool_format(work.model)))
         work.publish()
+
+
+def _check_weights(request: Request) -> None:
+    if request.device == "GAUDI":
+        from export.gaudi.formats import require_known
+
+        require_known(request.weights)
+    elif request.weights in ("fp8", "bf16"):
+        raise ConfigError(
+            f"--weights {request.weights} is for --device GAUDI alone: choose int8, int4 or fp16"
+        )
+
+
+def _convert_for_gaudi(source: Source, request: Request, work: Workspace, steps: Steps) -> Manifest:
+    """A checkpoint for vLLM instead of an OpenVINO model."""
+    from export.gaudi.conversion import convert_folder, convert_gguf, try_out
+    from export.huggingface import locate
+    from export.optimum_intel import hush_libraries, require_extra
+
+    if isinstance(source, DemoSource):
+        raise ConfigError(f"{source.name} is not for text alone, and only that is written for GAUDI")
+    require_extra()
+    hush_libraries()
+    if isinstance(source, HubSource | FolderSource):
+        folder, record = locate(source, steps)
+        manifest = convert_folder(folder, record, request, work, steps)
+    else:
+        manifest = convert_gguf(source, _fetch(source, work, steps), request, work, steps)
+    return try_out(work.model, manifest, steps)
 
 
 def _convert_gguf(

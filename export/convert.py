@@ -213,7 +213,7 @@ def command(
     resolved = resolve_source(source, revision)
     called = _checked_name(name) if name is not None else resolved.name
     stored_as = weights or recommended_weights(served_on)
-    place = Path(output or default_output(called, stored_as)).expanduser().resolve()
+    place = Path(output or default_output(called, stored_as, served_on)).expanduser().resolve()
     if jobs is not None:
         bound_cores(jobs)
     request = Request(

@@ -95,6 +95,6 @@ def _demo_sha256(source: DemoSource) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def default_output(name: str, weights: str) -> Path:
-    """Where a model goes unless another place is asked for."""
-    return Path("models") / f"{name}-{weights}"
+def default_output(name: str, weights: str, device: str) -> Path:
+    """Where a model goes unless another place is asked for; CPU and GPU run the same files."""
+    return Path("models") / (f"{name}-gaudi-{weights}" if device == "GAUDI" else f"{name}-{weights}")

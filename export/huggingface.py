@@ -40,7 +40,7 @@ def convert_huggingface(
     if isinstance(source, FolderSource):
         find_task(read_config(source.path), str(source.path), request.task)
     require_extra()
-    folder, record = _locate(source, request, steps)
+    folder, record = locate(source, request, steps)
     return convert_folder(folder, record, request, work, steps)
 
 
@@ -102,7 +102,7 @@ def _finish(
     return replace(converted, recipe=compression.record(), hardware_note=recipe.hardware_note)
 
 
-def _locate(source: FolderSource | HubSource, request: Request, steps: Steps) -> tuple[Path, SourceRecord]:
+def locate(source: FolderSource | HubSource, request: Request, steps: Steps) -> tuple[Path, SourceRecord]:
     if isinstance(source, FolderSource):
         with steps.step("Fingerprinting the source"):
             sha256 = folder_sha256(source.path)

@@ -15,6 +15,7 @@ from service.manifest import FILE_NAME as MANIFEST_FILE
 
 MODEL_FILE = "openvino_model.xml"
 LANGUAGE_MODEL_FILE = "openvino_language_model.xml"  # instead, where the model is in parts: it sees
+CHECKPOINT_FILE = "model.safetensors.index.json"  # instead, where another engine serves the model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ class Workspace:
 
 def is_model_folder(folder: Path) -> bool:
     """Whether `folder` was published by a conversion, of whatever version."""
-    has_model = any((folder / name).is_file() for name in (MODEL_FILE, LANGUAGE_MODEL_FILE))
+    has_model = any((folder / name).is_file() for name in (MODEL_FILE, LANGUAGE_MODEL_FILE, CHECKPOINT_FILE))
     return has_model and (folder / MANIFEST_FILE).is_file()
 
 
