@@ -49,7 +49,9 @@ def _check_weights(request: Request) -> None:
 
         require_known(request.weights)
     elif request.weights in ("fp8", "bf16"):
-        raise ConfigError(f"--weights {request.weights} is for --device GAUDI alone: choose int8, int4 or fp16")
+        raise ConfigError(
+            f"--weights {request.weights} is for --device GAUDI alone: choose int8, int4 or fp16"
+        )
 
 
 def _convert_for_gaudi(source: Source, request: Request, work: Workspace, steps: Steps) -> Manifest:
