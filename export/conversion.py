@@ -67,7 +67,7 @@ def _convert_for_gaudi(source: Source, request: Request, work: Workspace, steps:
     require_extra()
     hush_libraries()
     if isinstance(source, HubSource | FolderSource):
-        folder, record = locate(source, steps)
+        folder, record = locate(source, request, steps)
         manifest = convert_folder(folder, record, request, work, steps)
     else:
         manifest = convert_gguf(source, _fetch(source, work, steps), request, work, steps)

@@ -103,6 +103,7 @@ def _finish(
 
 
 def locate(source: FolderSource | HubSource, request: Request, steps: Steps) -> tuple[Path, SourceRecord]:
+    """The folder of `source`, fetched if need be, and its record for the manifest."""
     if isinstance(source, FolderSource):
         with steps.step("Fingerprinting the source"):
             sha256 = folder_sha256(source.path)

@@ -54,11 +54,15 @@ class Devices:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEntry:
-    """A folder that holds a converted model, or whose manifest is broken as `error` says."""
+    """A folder that holds a converted model, or whose manifest is broken as `error` says.
+
+    `launch` is the command for a model of an engine that is not part of this service.
+    """
 
     folder: Path
     summary: str = ""
     error: str | None = None
+    launch: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +221,9 @@ def _judge_models(models: tuple[ModelEntry, ...], models_dirs: Sequence[Path]) -
     for model in models:
         if model.error is not None:
             yield _problem(model.error, "Convert it again, or remove the folder.")
-    if not any(model.error is None for model in models):
+        if model.launch is not None:
+            yield _note(f"{model.folder} is not for this service. Start its engine with: {model.launch}")
+    if not any(model.error is None and model.launch is None for model in models):
         places = ", ".join(str(folder) for folder in models_dirs) or "any folder"
         yield _problem(f"There is no converted model in {places}.", "python export/convert.py")
 
@@ -267,9 +273,11 @@ def _model_entry(folder: Path) -> ModelEntry:
         manifest = read_manifest(folder)
     except ModelFolderError as error:
         return ModelEntry(folder=folder, error=error.message)
-    return ModelEntry(
-        folder=folder, summary=f"{manifest.name}, {manifest.weight_format} for {manifest.device}"
-    )
+    summary = f"{manifest.name}, {manifest.weight_format} for {manifest.device}"
+    if manifest.engine == "openvino":
+        return ModelEntry(folder=folder, summary=summary)
+    launch = manifest.launch_line(folder)
+    return ModelEntry(folder=folder, summary=f"{summary} under {manifest.engine}", launch=launch)
 
 
 def _looks_like_model(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """Reads and writes a model folder's manifest.json: all that export and service share."""
 
+import shlex
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -74,6 +75,7 @@ class Manifest(_Model):
 
     `group_size` is None where weights are scaled per channel. `tool_format` is how the model writes
     tool calls, after its chat template; None where that knows no tools, or has a way of its own.
+    `launch` holds options (with dashes) and environment variables (without) of an engine beside this service.
     """
 
     schema_version: Literal[1] = 1
@@ -94,6 +96,15 @@ class Manifest(_Model):
     recipe: Recipe | None = pydantic.Field(default=None, description="for a person; no service needs it")
     tool_versions: dict[str, str]
     created_at: datetime
+
+    def launch_line(self, folder: Path) -> str:
+        """The shell command that starts an engine beside this service with the model in `folder`.
+
+        Settings with dashes are options of the command, the others environment variables.
+        """
+        options = [f"{name} {shlex.quote(value)}" for name, value in self.launch.items() if name[0] == "-"]
+        variables = [f"{name}={shlex.quote(value)}" for name, value in self.launch.items() if name[0] != "-"]
+        return " ".join([*variables, self.engine, "serve", shlex.quote(str(folder)), *options])
 
 
 def read_manifest(folder: Path) -> Manifest:

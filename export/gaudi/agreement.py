@@ -1,6 +1,6 @@
 """Measures how far a checkpoint's answers are from its source's, both run by transformers on the CPU.
 
-    python -m export.gaudi.agreement models/smollm2-135m-instruct-gaudi-int8 --against default
+python -m export.gaudi.agreement models/smollm2-135m-instruct-gaudi-int8 --against default
 """
 
 import sys
@@ -32,10 +32,10 @@ NEW_TOKENS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """One prompt's greedy continuations, and how alike both models' next-token distributions are along the source's.
+    """One prompt's greedy continuations, and how alike both models' distributions are along the source's.
 
-    `top1` is the part of the positions, prompt included, at which both would take the same token; `kl` the mean
-    Kullback-Leibler divergence there, in nats.
+    `top1` is the part of the positions, prompt included, at which both would take the same token; `kl` the
+    mean Kullback-Leibler divergence of the next token's distributions there, in nats.
     """
 
     prompt: str
@@ -58,17 +58,23 @@ def compare(
 
 
 def leave_activations(checkpoint: "PreTrainedModel") -> None:
-    """Let the layers of a loaded checkpoint compute with unpacked weights and 16-bit activations, as Gaudi does INT8."""
+    """Let a loaded checkpoint compute with unpacked weights and bf16 activations, as Gaudi does with INT8."""
     for module in checkpoint.modules():
-        if hasattr(module, "quantization_enabled"):
+        if hasattr(module, "quantization_scheme"):
             module.quantization_enabled = False
 
 
 def as_table(comparisons: Sequence[Comparison]) -> str:
     """The comparisons in Markdown."""
-    lines = ["| prompt | same tokens | top-1 | KL mean | source | checkpoint |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| prompt | same tokens | top-1 | KL mean | source | checkpoint |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for one in comparisons:
-        texts = (one.source_text, one.checkpoint_text if one.checkpoint_text != one.source_text else "the same")
+        texts = (
+            one.source_text,
+            one.checkpoint_text if one.checkpoint_text != one.source_text else "the same",
+        )
         shown = " | ".join(text.replace("\n", " ").replace("|", "\\|") for text in texts)
         same = f"{one.agreeing_tokens} of {one.source_tokens}"
         lines.append(f"| {one.prompt} | {same} | {one.top1:.1%} | {one.kl:.4f} | {shown} |")
@@ -80,7 +86,10 @@ def as_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def _compare(
-    source: "PreTrainedModel", checkpoint: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", prompt: str
+    source: "PreTrainedModel",
+    checkpoint: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerFast",
+    prompt: str,
 ) -> Comparison:
     import torch
 
@@ -146,7 +155,8 @@ def command(
     checkpoint: Path,
     against: Annotated[str, typer.Option(help="What it was made of: a folder, a .gguf file or default.")],
     bf16_activations: Annotated[
-        bool, typer.Option("--bf16-activations", help="Unpack the weights, leave the activations: Gaudi's INT8.")
+        bool,
+        typer.Option("--bf16-activations", help="Unpack the weights, leave the activations: Gaudi's INT8."),
     ] = False,
 ) -> None:
     """Compare the checkpoint with its source on five prompts and print the table."""

@@ -26,7 +26,7 @@ from export.versions import tool_versions
 from service.manifest import Manifest
 from service.manifest import Source as SourceRecord
 
-UNQUANTISED = Layers(quantisable={}, kept=(), repeated=frozenset())
+UNQUANTISED = Layers(quantisable={}, kept=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,10 @@ def convert_gguf(
 
 
 def try_out(folder: Path, manifest: Manifest, steps: Steps) -> Manifest:
-    """Generate a few tokens with the checkpoint in transformers; where memory does not allow, the manifest says so."""
+    """Generate a few tokens with the checkpoint in transformers.
+
+    Returns the manifest; where memory does not allow the try, it says so.
+    """
     from export.gaudi.transformers_run import generate_few
 
     need, there = loading_need(list_folder(folder)), available_memory()

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 # Names of compressed-tensors' presets; None leaves the weights in 16 bits. INT8 weights alone (W8A16) are
 # refused by the plugin, while it keeps the activations of W8A8 in bf16: there that is weight-only INT8.
-PRESETS: dict[WeightFormat, str | None] = {"int8": "W8A8", "fp8": "FP8_DYNAMIC", "int4": "W4A16", "bf16": None}
+PRESETS: dict[WeightFormat, str | None] = {
+    "int8": "W8A8",
+    "fp8": "FP8_DYNAMIC",
+    "int4": "W4A16",
+    "bf16": None,
+}
 GROUP_SIZES = (128, 64, 32)
 PACKED_INT4 = 8
 """Values in one int32: what the plugin's kernel packs along the outputs."""

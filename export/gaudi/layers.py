@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 class Layers:
     """The linear layers of a model, by the names that its checkpoint uses.
 
-    `quantisable` maps the name of each layer to the shape of its weight: [outputs, inputs]. `kept` are those that
-    stay in 16 bits: the output layer. `repeated` are weights that are another's, so that no checkpoint needs them.
+    `quantisable` maps the name of each layer to the shape of its weight: [outputs, inputs]. `kept` are those
+    that stay in 16 bits: the output layer.
     """
 
     quantisable: dict[str, tuple[int, int]]
     kept: tuple[str, ...]
-    repeated: frozenset[str]
 
 
 def read_layers(folder: Path) -> Layers:
@@ -64,7 +63,7 @@ def find_layers(model: "PreTrainedModel", name: str) -> Layers:
             _require_vectors(module, path, name)
     if not quantisable:
         raise ConversionError(f"{name} has no linear layers to quantise: use --weights bf16")
-    return Layers(quantisable=quantisable, kept=tuple(kept), repeated=repeated_weights(model))
+    return Layers(quantisable=quantisable, kept=tuple(kept))
 
 
 def repeated_weights(model: "PreTrainedModel") -> frozenset[str]:

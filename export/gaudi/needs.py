@@ -31,5 +31,5 @@ def gguf_need(parameter_count: int) -> Need:
 
 
 def loading_need(tensors: Sequence[StoredTensor]) -> int:
-    """Bytes of memory for running a written checkpoint in transformers, which unpacks it to bf16 as it runs."""
+    """Bytes of memory for running a checkpoint in transformers, which unpacks it to bf16 as it runs."""
     return _TORCH_BYTES + 3 * sum(tensor.elements for tensor in tensors)

@@ -23,7 +23,7 @@ def write_quantised(
     folder: Path,
     advance: Advance,
 ) -> None:
-    """Write `tensors` to `folder`: the weights of `layers` by `scheme`, other matrices in bf16, the rest as it is.
+    """Write `tensors`: the weights of `layers` by `scheme`, other matrices in bf16, the rest as it is.
 
     Raises:
         ConversionError: when the checkpoint lacks a layer's weight, or has one that is not a number.
@@ -63,7 +63,8 @@ def quantise(weight: "torch.Tensor", scheme: "QuantizationScheme", name: str) ->
     assert scheme.weights is not None  # noqa: S101 - a scheme without is none of ours
     assert scheme.format is not None  # noqa: S101 - likewise
     weight = weight.float()
-    grouped = weight.unflatten(-1, (-1, scheme.weights.group_size or weight.shape[-1]))
+    outputs, inputs = weight.shape
+    grouped = weight.reshape(outputs, -1, scheme.weights.group_size or inputs)
     scale, _ = calculate_qparams(grouped.amin(-1), grouped.amax(-1), scheme.weights)
     if not torch.isfinite(scale).all():
         raise ConversionError(f"{name} holds infinities or NaN: get the model again")

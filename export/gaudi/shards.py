@@ -55,7 +55,7 @@ class ShardWriter:
     def _finish(self) -> None:
         """Name the files after how many there are, which is known only now."""
         count = len(self._written)
-        places = {}
+        places: dict[str, str] = {}
         for number, names in enumerate(self._written):
             file = f"model-{number + 1:05}-of-{count:05}.safetensors"
             self._part(number).rename(self._folder / file)

@@ -75,8 +75,8 @@ def check_tokenizer(folder: Path) -> None:
     for text in TEXTS:
         if ours.encode(text, add_special_tokens=False).ids != theirs.encode(text, add_special_tokens=False):
             raise ConversionError(
-                f"{TOKENIZER_FILE} and the tokenizer that transformers makes of the folder differ in {text!r}: "
-                "correct the model's tokenizer files"
+                f"{TOKENIZER_FILE} and the tokenizer that transformers makes of the folder differ in {text!r}"
+                ": correct the model's tokenizer files"
             )
 
 

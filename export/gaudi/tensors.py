@@ -83,7 +83,8 @@ def _load(path: Path, name: str) -> "torch.Tensor":
     from safetensors import safe_open
 
     with safe_open(path, framework="pt") as file:
-        return file.get_tensor(name)
+        tensor: torch.Tensor = file.get_tensor(name)
+    return tensor
 
 
 def _same(value: "torch.Tensor") -> "torch.Tensor":

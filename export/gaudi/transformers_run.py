@@ -3,9 +3,8 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partialmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from export.errors import ConversionError
 from export.smoke import NEW_TOKENS, PROMPT
@@ -76,7 +75,11 @@ def quiet_loading() -> Iterator[None]:
     from tqdm import tqdm
 
     with_bars = tqdm.__init__
-    tqdm.__init__ = partialmethod(with_bars, disable=True)
+
+    def without(bar: tqdm, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - tqdm's own
+        with_bars(bar, *arguments, **options | {"disable": True})
+
+    tqdm.__init__ = without
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -63,8 +63,14 @@ def build_model(
 
     Raises:
         ModelFolderError: its folder is not whole.
+        ConfigError: it is made for an engine that is not part of this service.
     """
     manifest = read_manifest(settings.path)
+    if manifest.engine != "openvino":
+        raise ConfigError(
+            f"{settings.path} is for {manifest.engine} on {manifest.device}, which this service does not run."
+            f" Start it with: {manifest.launch_line(settings.path)}"
+        )
     device = settings.device or manifest.device
     name = settings.name or manifest.name
     engine = EngineProcess(

@@ -1,6 +1,7 @@
 """The command line, as a person at a shell meets it: a process of its own each time."""
 
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from service.manifest import read_manifest, write_manifest
 from tests.support.tiny import fake_model
 
 TIMEOUT_S = 60
@@ -102,6 +104,20 @@ def test_no_model_at_all_says_how_to_get_one(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     assert "no such folder" in refusal("serve", "--model", "nowhere", cwd=tmp_path)
     assert "manifest.json" in refusal("serve", "--model", tmp_path, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("command", ["serve", "check-config"])
+def test_a_model_for_another_engine_is_refused_with_its_launch_line(
+    tiny_model: Path, tmp_path: Path, command: str
+) -> None:
+    folder = tmp_path / "for-gaudi"
+    shutil.copytree(tiny_model, folder)
+    launch = {"VLLM_SKIP_WARMUP": "false", "--dtype": "bfloat16"}
+    changes = {"device": "GAUDI", "engine": "vllm", "launch": launch}
+    write_manifest(folder, read_manifest(folder).model_copy(update=changes))
+    line = refusal(command, "--config", write(tmp_path, f'[[models]]\npath = "{folder}"\n'), cwd=tmp_path)
+    assert f"{folder} is for vllm on GAUDI, which this service does not run" in line
+    assert f"Start it with: VLLM_SKIP_WARMUP=false vllm serve {folder} --dtype bfloat16" in line
 
 
 def test_two_models_of_one_name_are_refused(tiny_model: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -32,7 +33,7 @@ def write_cpuinfo(proc: Path, cores: list[tuple[int, int]], flags: str = XEON_FL
     )
 
 
-def write_model(folder: Path) -> None:
+def write_model(folder: Path, **changes: Any) -> None:
     folder.mkdir(parents=True)
     write_manifest(
         folder,
@@ -48,7 +49,7 @@ def write_model(folder: Path) -> None:
             eos_token_ids=[2],
             tool_versions={},
             created_at=datetime(2026, 11, 5, tzinfo=UTC),
-        ),
+        ).model_copy(update=changes),
     )
 
 
@@ -248,6 +249,20 @@ def test_broken_models_are_named_with_what_is_wrong(tmp_path: Path) -> None:
     assert str(tmp_path / "bad") in bad.error
     assert bare.error is not None
     assert "no readable manifest.json" in bare.error
+
+
+def test_a_model_of_another_engine_is_told_with_its_launch_line(tmp_path: Path, facts: doctor.Facts) -> None:
+    launch = {"--max-model-len": "2048", "VLLM_SKIP_WARMUP": "false"}
+    write_model(tmp_path / "g", device="GAUDI", engine="vllm", launch=launch)
+    (model,) = doctor.find_models([tmp_path / "g"])
+    assert model.summary == "smol, int8 for GAUDI under vllm"
+    line = f"VLLM_SKIP_WARMUP=false vllm serve {tmp_path / 'g'} --max-model-len 2048"
+    assert model.launch == line
+    beside = replace(facts, models=(*facts.models, model))
+    (note,) = doctor.judge(beside, models_dirs=())
+    assert line in note.message
+    assert not note.is_problem
+    assert "no converted model" in only_problem(replace(facts, models=(model,))).message
 
 
 # Findings
