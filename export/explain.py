@@ -138,8 +138,8 @@ def _serving_needs(subject: Subject, recipe: Recipe) -> Iterator[str]:
         yield "unknown: the model's numbers are not known yet"
     else:
         yield (
-            f"{readable(need.total)} = weights {readable(need.weights)} + {at_once} requests x {total} tokens "
-            f"x {need.cache_per_token:,} bytes + {readable(need.overhead)}"
+            f"{readable(need.total)} = weights {readable(need.weights)} + {at_once} requests "
+            f"x {total} tokens x {need.cache_per_token:,} bytes + {readable(need.overhead)}"
         )
     yield FORMULA
 
