@@ -130,3 +130,12 @@ def test_draft_models_share_their_models_vocabulary() -> None:
             assert entry.shape.vocabulary == draft.shape.vocabulary
     assert draft_model("Qwen/Qwen2.5-7B-Instruct") is None
     assert draft_model(None) is None
+
+
+def test_the_documentation_shows_every_format_and_what_is_refused() -> None:
+    text = (Path(__file__).resolve().parents[3] / "docs" / "export.md").read_text(encoding="utf-8")
+    for weights in FORMATS:
+        (row,) = [line for line in text.splitlines() if line.startswith(f"| `{weights}` |")]
+        cells = row.split(" | ")[1:]
+        for device, cell in zip(DEVICES, cells, strict=True):
+            assert ("refused" in cell) == ((device, weights) in REFUSED)
