@@ -64,6 +64,11 @@ def convert_folder(
             folder, work.scratch("weights"), steps, allow_pickle=request.allow_pickle
         )
     recipe = request.recipe_for(str(config.get("model_type")), record.identity)
+    if recipe.is_calibrated and task == "image-text-to-text":
+        raise ConversionError(
+            f"{record.identity}: the language part of a vision model reads embeddings, so texts can't "
+            "calibrate it: leave --method and --calibration out, or use --method none"
+        )
     need = folder_need(weight_bytes=weight_bytes, weights=request.weights, is_calibrated=recipe.is_calibrated)
     announce(recipe, need, from_config(config, weight_bytes), steps)
     check_resources(need, request.output.parent)

@@ -109,8 +109,6 @@ def _method_options(model: "openvino.Model", recipe: Recipe, encode: Encode | No
         options["awq"] = True
     if recipe.method in ("scale-estimation", "awq+scale-estimation"):
         options["scale_estimation"] = True
-    if recipe.method == "gptq":
-        options["gptq"] = True
     if not recipe.is_calibrated:
         return options
     names = input_names(model)

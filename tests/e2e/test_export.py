@@ -162,7 +162,7 @@ def test_it_runs_as_a_module_too() -> None:
 @pytest.mark.parametrize(
     ("arguments", "part"),
     [
-        (["--weights", "int7"], "'int8', 'int4', 'fp16'"),
+        (["--weights", "int7"], "'int8', 'int8-sym', 'int4'"),
         (["--no-such-option"], "--no-such-option"),
         (["missing.gguf"], "missing.gguf does not exist"),
         (["--revision", "main"], "needs a hub id"),

@@ -7,7 +7,7 @@ from export.existing import is_already_converted, source_sha256
 from export.request import Request
 from export.sources import DEFAULT, DEMO, GgufSource, HubSource, Source
 from service.errors import ConfigError, ModelFolderError
-from service.manifest import Manifest, write_manifest
+from service.manifest import Manifest, Recipe, write_manifest
 from service.manifest import Source as SourceRecord
 
 
@@ -16,7 +16,7 @@ def request(output: Path, **changes: object) -> Request:
     return Request(**fields | changes)  # type: ignore[arg-type]  # the tests choose the fields
 
 
-def publish(output: Path, source: Source, revision: str | None = None) -> None:
+def publish(output: Path, source: Source, revision: str | None = None, recipe: Recipe | None = None) -> None:
     output.mkdir()
     (output / "openvino_model.xml").write_text("")
     record = SourceRecord(
@@ -27,11 +27,12 @@ def publish(output: Path, source: Source, revision: str | None = None) -> None:
         source=record,
         task="text-generation",
         architecture="llama",
-        weight_format="int8",
+        weight_format="int4" if recipe else "int8",
         group_size=None,
         device="CPU",
         context_length=8,
         eos_token_ids=[2],
+        recipe=recipe,
         tool_versions={},
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
@@ -56,6 +57,7 @@ def test_force_converts_again(tmp_path: Path) -> None:
     ("changes", "difference"),
     [
         ({"weights": "int4"}, "int8 weights, not int4"),
+        ({"weights": "int8-sym"}, "int8 weights, not int8-sym"),
         ({"device": "GPU"}, "a model for CPU, not GPU"),
         ({"name": "n"}, "a model named m, not n"),
         ({"task": "image-text-to-text"}, "a model for text-generation, not image-text-to-text"),
@@ -67,6 +69,32 @@ def test_another_wish_is_refused_with_the_way_out(
     publish(tmp_path / "m", DEFAULT)
     with pytest.raises(ConfigError, match=f"holds {difference}: use --force, or choose"):
         is_already_converted(DEFAULT, request(tmp_path / "m", **changes))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "difference"),
+    [
+        (Recipe(mode="int4_asym"), {"method": "awq"}, "weights made with the method none, not awq"),
+        (Recipe(mode="int4_sym"), {}, "weights of an older recipe"),
+        (Recipe(mode="int4_asym", ratio=0.8), {}, "weights of an older recipe"),
+        (
+            Recipe(mode="int4_asym", method="awq", calibration_sha256="0"),
+            {"method": "awq"},
+            "weights calibrated with another text",
+        ),
+    ],
+)
+def test_another_recipe_is_another_model(
+    tmp_path: Path, recipe: Recipe, changes: dict[str, str], difference: str
+) -> None:
+    publish(tmp_path / "m", DEFAULT, recipe=recipe)
+    with pytest.raises(ConfigError, match=f"holds {difference}"):
+        is_already_converted(DEFAULT, request(tmp_path / "m", weights="int4", **changes))
+
+
+def test_the_same_recipe_is_already_converted(tmp_path: Path) -> None:
+    publish(tmp_path / "m", DEFAULT, recipe=Recipe(mode="int4_asym"))
+    assert is_already_converted(DEFAULT, request(tmp_path / "m", weights="int4"))
 
 
 def test_another_source_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from export.resources import (
     gguf_need,
     require,
 )
+from service.manifest import WeightFormat
 
+FORMATS: tuple[WeightFormat, ...] = ("int4", "int8", "fp16")
 HERE = Path("/models")
 
 
@@ -65,5 +67,14 @@ def test_the_default_model_fits_a_2_gib_machine() -> None:
 
 
 def test_wider_weights_need_more() -> None:
-    needs = [folder_need(weight_bytes=GIB, weights=weights) for weights in ("int4", "int8", "fp16")]
+    needs = [folder_need(weight_bytes=GIB, weights=weights) for weights in FORMATS]
     assert needs == sorted(needs, key=lambda need: (need.disk, need.memory))
+
+
+def test_calibration_needs_more_memory_and_no_more_disk() -> None:
+    plain, calibrated = (
+        folder_need(weight_bytes=GIB, weights="int4", is_calibrated=is_calibrated)
+        for is_calibrated in (False, True)
+    )
+    assert calibrated.disk == plain.disk
+    assert calibrated.memory > plain.memory + 2 * GIB

@@ -56,6 +56,28 @@ def test_org_slash_name_is_a_hub_id_with_its_revision() -> None:
     assert source.name == "some-model-1.5b"
 
 
+@pytest.mark.parametrize("text", ["Qwen3-8B", "qwen/qwen3-8b"])
+def test_a_name_of_the_catalogue_becomes_its_hub_id_at_the_pinned_revision(text: str) -> None:
+    source = resolve_source(text)
+    assert isinstance(source, HubSource)
+    assert (source.repo_id, len(source.revision or "")) == ("Qwen/Qwen3-8B", 40)
+    assert resolve_source(text, "main") == HubSource(repo_id="Qwen/Qwen3-8B", revision="main")
+
+
+def test_the_catalogues_name_of_the_default_model_is_the_default_model() -> None:
+    assert resolve_source("SmolLM2-135M-Instruct") is DEFAULT
+
+
+def test_an_encoder_decoder_of_the_catalogue_is_refused_with_what_is_offered_instead() -> None:
+    with pytest.raises(ConfigError, match=r"flan-t5-xxl can't be served.*encoder-decoder.*Instead: qwen2\.5"):
+        resolve_source("google/flan-t5-xxl")
+
+
+def test_a_typo_is_answered_with_the_name_that_was_meant() -> None:
+    with pytest.raises(ConfigError, match=r"does not exist\. Did you mean phi-4-mini or "):
+        resolve_source("phi-4mini")
+
+
 def test_an_existing_folder_wins_over_a_hub_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "org/name").mkdir(parents=True)
     (tmp_path / "org/name/config.json").write_text("{}")

@@ -36,6 +36,8 @@ def with_transformers(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         ("by size", "int8", LARGE, "int8"),
         ("by size", "int4", LARGE, "int8"),
         ("by size", "fp16", LARGE, "fp16"),
+        ("by size", "int8-sym", LARGE, "int8-sym"),
+        ("int8", "bf16", SMALL, "bf16"),
     ],
 )
 def test_each_part_has_its_own_weight_format(
