@@ -16,6 +16,8 @@ from service.manifest import FILE_NAME as MANIFEST_FILE
 MODEL_FILE = "openvino_model.xml"
 LANGUAGE_MODEL_FILE = "openvino_language_model.xml"  # instead, where the model is in parts: it sees
 
+FULL_BYTES = 16 << 20  # native code tells nothing useful of a full disk: less than this left means it was one
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
@@ -77,6 +79,12 @@ def workspace(output: Path) -> Iterator[Workspace]:
             try:
                 (root / "model").mkdir(parents=True)
                 yield Workspace(output=output, root=root, model=root / "model")
+            except (ConversionError, RuntimeError) as error:
+                if shutil.disk_usage(root).free >= FULL_BYTES:
+                    raise
+                raise ConversionError(
+                    f"the disk under {output.parent} is full: free some, or choose another --output"
+                ) from error
             finally:
                 shutil.rmtree(root, ignore_errors=True)
     except OSError as error:

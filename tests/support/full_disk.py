@@ -27,8 +27,13 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
 
 def fill(folder: Path, room_bytes: int) -> Path:
     """Leave no more than `room_bytes` on the file system of `folder`."""
-    status = os.statvfs(folder)
     path = folder / "filler"
     with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize - room_bytes)
-    return path
+        while True:
+            status = os.statvfs(folder)
+            size = path.stat().st_size + status.f_bavail * status.f_frsize - room_bytes
+            try:
+                os.posix_fallocate(file.fileno(), 0, max(1, size))
+            except OSError:  # others write there too: there is less than a moment ago
+                continue
+            return path

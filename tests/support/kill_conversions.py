@@ -22,8 +22,8 @@ from export.package import fetch_package_file
 from export.sources import DEFAULT
 
 ROOT = Path(__file__).resolve().parents[2]
-# What differs from run to run: when it was made.
-VARYING = ("created_at",)
+# What differs from run to run, or between the package and the file in it.
+VARYING = ("created_at", "source", "name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,16 +62,17 @@ def convert(gguf: Path, output: Path, *more: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def kill_rounds(rounds: int, seed: int, gguf: Path, folder: Path) -> list[Kill]:
-    """Kill `rounds` conversions and check after each; in the end one more must clean up and succeed.
+def kill_rounds(
+    rounds: int, seed: int, gguf: Path, folder: Path, reference: Path, usual_s: float
+) -> list[Kill]:
+    """Kill `rounds` conversions within `usual_s` and check after each, then let one clean up and succeed.
+
+    `reference` is the model that each makes, whole.
 
     Raises:
         AssertionError: when a half model is where a whole one should be, or something is left behind.
     """
-    reference, output = folder / "reference", folder / "killed" / "model"
-    began_s = time.monotonic()
-    _succeed(convert(gguf, reference, "--name", "killed"))
-    usual_s = time.monotonic() - began_s
+    output = folder / "killed" / "model"
     whole = fingerprint(reference)
     generator = random.Random(seed)
     kills = []
@@ -81,14 +82,14 @@ def kill_rounds(rounds: int, seed: int, gguf: Path, folder: Path) -> list[Kill]:
         elif not number % 2:
             shutil.rmtree(output, ignore_errors=True)
         kills.append(_kill(gguf, output, generator.uniform(0, usual_s), whole, was_there=bool(number % 2)))
-    _succeed(convert(gguf, output, "--name", "killed", "--force"))
+    _succeed(convert(gguf, output, "--force"))
     assert fingerprint(output) == whole
     assert [path.name for path in output.parent.iterdir()] == [output.name], "something was left behind"
     return kills
 
 
 def _kill(gguf: Path, output: Path, after_s: float, whole: str, *, was_there: bool) -> Kill:
-    process = convert(gguf, output, "--name", "killed", "--force")
+    process = convert(gguf, output, "--force")
     time.sleep(after_s)
     process.kill()
     _, printed = process.communicate()
@@ -116,10 +117,16 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         gguf = default_gguf(ROOT / ".cache" / "gguf")
-        kills = kill_rounds(arguments.rounds, arguments.seed, gguf, Path(folder))
+        reference = Path(folder) / "reference"
+        began_s = time.monotonic()
+        _succeed(convert(gguf, reference))
+        usual_s = time.monotonic() - began_s
+        kills = kill_rounds(arguments.rounds, arguments.seed, gguf, Path(folder), reference, usual_s)
     for kill in kills:
-        print(f"killed after {kill.after_s:5.2f} s, behind {kill.step!r}: {kill.left}")
-    print(f"{len(kills)} kills, 0 half folders taken for whole: {dict(Counter(kill.left for kill in kills))}")
+        sys.stdout.write(f"killed after {kill.after_s:5.2f} s, behind {kill.step!r}: {kill.left}\n")
+    sys.stdout.write(
+        f"{len(kills)} kills, 0 half folders taken for whole: {dict(Counter(kill.left for kill in kills))}\n"
+    )
 
 
 if __name__ == "__main__":
