@@ -42,6 +42,20 @@ class Workspace:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def _disk_fault(error: Exception, folder: Path) -> str | None:
+    """What to say where native code met a disk that is full, or may have been: it names no reason."""
+    free = shutil.disk_usage(folder).free
+    if free < FULL_BYTES:
+        return f"the disk under {folder} is full: free some, or choose another --output"
+    if type(error) is RuntimeError:  # OpenVINO's; its half-written file may be gone again
+        reason = (str(error).strip() or "no reason given").splitlines()[-1]
+        return (
+            f"OpenVINO broke off ({reason}) with {free >> 20} MiB free under {folder}: if that is less than "
+            "the model, free some, or choose another --output"
+        )
+    return None
+
+
 def is_model_folder(folder: Path) -> bool:
     """Whether `folder` was published by a conversion, of whatever version."""
     has_model = any((folder / name).is_file() for name in (MODEL_FILE, LANGUAGE_MODEL_FILE))
@@ -79,12 +93,11 @@ def workspace(output: Path) -> Iterator[Workspace]:
             try:
                 (root / "model").mkdir(parents=True)
                 yield Workspace(output=output, root=root, model=root / "model")
-            except (ConversionError, RuntimeError) as error:
-                if shutil.disk_usage(root).free >= FULL_BYTES:
+            except Exception as error:  # tokenizers raises nothing narrower
+                message = _disk_fault(error, output.parent)
+                if message is None:
                     raise
-                raise ConversionError(
-                    f"the disk under {output.parent} is full: free some, or choose another --output"
-                ) from error
+                raise ConversionError(message) from error
             finally:
                 shutil.rmtree(root, ignore_errors=True)
     except OSError as error:

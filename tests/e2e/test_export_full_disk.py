@@ -54,7 +54,8 @@ def test_a_disk_that_fills_up_while_converting(tmp_path: Path, gguf: Path, momen
         wait_until(process, (disk / moment).exists)
         filler = fill(disk, MIB)
         said = last_line(process)
-        assert said == f"error: the disk under {disk} is full: free some, or choose another --output"
+        assert said.startswith((f"error: the disk under {disk} is full", "error: OpenVINO broke off"))
+        assert said.endswith("free some, or choose another --output")
         assert list(disk.iterdir()) == [filler]
 
 
