@@ -42,17 +42,20 @@ class Workspace:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def _disk_fault(error: Exception, folder: Path) -> str | None:
-    """What to say where native code met a disk that is full, or may have been: it names no reason."""
+def _disk_fault(error: Exception, folder: Path, free_before: int) -> str | None:
+    """What to say where native code met a disk that is full, or may have been: it names no reason.
+
+    Its half-written file may be gone again, so that most of the room being used up counts as well.
+    """
     free = shutil.disk_usage(folder).free
+    do = "free some, or choose another --output"
     if free < FULL_BYTES:
-        return f"the disk under {folder} is full: free some, or choose another --output"
-    if type(error) is RuntimeError:  # OpenVINO's; its half-written file may be gone again
-        reason = (str(error).strip() or "no reason given").splitlines()[-1]
-        return (
-            f"OpenVINO broke off ({reason}) with {free >> 20} MiB free under {folder}: if that is less than "
-            "the model, free some, or choose another --output"
-        )
+        return f"the disk under {folder} is full: {do}"
+    reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+    if free < free_before // 4:
+        return f"{reason}; of {free_before >> 20} MiB under {folder} {free >> 20} are left: {do}"
+    if type(error) is RuntimeError:  # OpenVINO's own
+        return f"OpenVINO broke off ({reason}) with {free >> 20} MiB free under {folder}: if that is little, {do}"
     return None
 
 
@@ -90,11 +93,12 @@ def workspace(output: Path) -> Iterator[Workspace]:
         output.parent.mkdir(parents=True, exist_ok=True)
         with _lock(output):
             root = _clean(output)
+            free_before = shutil.disk_usage(output.parent).free
             try:
                 (root / "model").mkdir(parents=True)
                 yield Workspace(output=output, root=root, model=root / "model")
             except Exception as error:  # tokenizers raises nothing narrower
-                message = _disk_fault(error, output.parent)
+                message = _disk_fault(error, output.parent, free_before)
                 if message is None:
                     raise
                 raise ConversionError(message) from error

@@ -51,10 +51,10 @@ def wait_until(process: "subprocess.Popen[str]", happened: Callable[[], bool]) -
 def test_a_disk_that_fills_up_while_converting(tmp_path: Path, gguf: Path, room_mib: int) -> None:
     with small_disk(tmp_path / "disk", "700m") as disk:
         process = start(gguf, "--output", disk / "out")
-        wait_until(process, (disk / ".out.partial" / "model").exists)
+        wait_until(process, lambda: len(list(disk.glob(".out.partial/**/*"))) > 1)  # past the first check
         filler = fill(disk, room_mib * MIB)
         said = last_line(process)
-        assert said.startswith((f"error: the disk under {disk} is full", "error: OpenVINO broke off"))
+        assert f"the disk under {disk} is full" in said or f"MiB under {disk} " in said
         assert said.endswith("free some, or choose another --output")
         assert list(disk.iterdir()) == [filler]
 
