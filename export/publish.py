@@ -55,7 +55,8 @@ def _disk_fault(error: Exception, folder: Path, free_before: int) -> str | None:
     if free < free_before // 4:
         return f"{reason}; of {free_before >> 20} MiB under {folder} {free >> 20} are left: {do}"
     if type(error) is RuntimeError:  # OpenVINO's own
-        return f"OpenVINO broke off ({reason}) with {free >> 20} MiB free under {folder}: if that is little, {do}"
+        room = f"{free >> 20} MiB free under {folder}"
+        return f"OpenVINO broke off ({reason}) with {room}: if that is little, {do}"
     return None
 
 

@@ -44,12 +44,23 @@ def test_it_says_how_to_serve_the_model(folder: Path) -> None:
     assert 'openvino_genai.LLMPipeline("tiny-int8", "CPU")' in card
 
 
-def test_a_quality_report_becomes_a_table(folder: Path) -> None:
-    report = {"verdict": "passed", "measures": {"kl_mean": 0.0123456, "texts": 64}, "curve": [1, 2]}
+@pytest.mark.parametrize(
+    ("passed", "accepted", "says"),
+    [
+        (True, False, "Within every limit"),
+        (False, True, "Beyond a limit of its weight format**, and published"),
+    ],
+)
+def test_a_quality_report_becomes_a_table(folder: Path, passed: bool, accepted: bool, says: str) -> None:
+    report = {
+        "measures": {"kl_mean": 0.0123456, "positions": 64},
+        "checks": [{"measure": "kl_mean", "passed": passed}],
+        "accepted": accepted,
+    }
     (folder / "report.json").write_text(json.dumps(report))
     card = write_card(folder, "me/tiny-int8", None, None)
-    assert "| verdict | passed |\n| measures: kl mean | 0.01235 |\n| measures: texts | 64 |\n" in card
-    assert "curve" not in card
+    assert "| kl mean | 0.012346 |\n| positions | 64 |\n" in card
+    assert says in card
 
 
 def test_hardware_that_was_not_at_hand_is_said_to_be_unverified(folder: Path) -> None:
