@@ -1,11 +1,10 @@
 """Writes the card of a converted model that is to be published."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from export.outcome import REPORT_FILE
+from export.outcome import REPORT_FILE, verdict
 from service.manifest import Manifest, read_manifest
 
 FORMATS = {"int8": "8-bit integers (NNCF)", "int4": "4-bit integers (NNCF)", "fp16": "16-bit floats"}
@@ -81,20 +80,15 @@ With openvino-genai:
 
 
 def _quality(report: dict[str, Any]) -> str:
-    rows = "\n".join(f"| {name} | {value} |" for name, value in _measures(report))
-    return f"## Quality against the source model\n\n| measure | value |\n| --- | --- |\n{rows}\n"
-
-
-def _measures(report: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Every number and word of the report, under its path; lists are left to the report itself."""
-    for key, value in report.items():
-        name = f"{prefix}{key.replace('_', ' ')}"
-        if isinstance(value, dict):
-            yield from _measures(value, f"{name}: ")
-        elif isinstance(value, float):
-            yield name, f"{value:.4g}"
-        elif isinstance(value, bool | int | str):
-            yield name, str(value).replace("|", "\\|")
+    lines = ["## Quality against the source model", "", "| measure | value |", "| --- | --- |"]
+    measures = report.get("measures", {})
+    lines += [f"| {name.replace('_', ' ')} | {value:.5g} |" for name, value in measures.items()]
+    result = {
+        "passed": "Within every limit of its weight format.",
+        "accepted": "**Beyond a limit of its weight format**, and published all the same.",
+        "failed": "**Beyond a limit of its weight format.**",
+    }.get(str(verdict(report)), "Compared with no limits.")
+    return "\n".join((*lines, "", f"{result} `{REPORT_FILE}` has the rest.", ""))
 
 
 def _hardware(manifest: Manifest) -> str:

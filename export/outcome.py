@@ -7,6 +7,7 @@ from typing import Any, Literal
 from service.manifest import read_manifest
 
 Status = Literal["converted", "already-converted", "failed"]
+Verdict = Literal["passed", "accepted", "failed"]
 REPORT_FILE = "report.json"
 
 
@@ -33,4 +34,14 @@ def _report(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     content = json.loads(path.read_bytes())
-    return {"path": str(path), "verdict": content.get("verdict")}
+    return {"path": str(path), "verdict": verdict(content), "measures": content.get("measures")}
+
+
+def verdict(report: dict[str, Any]) -> Verdict | None:
+    """What the checks of a quality report came to; None when it has none."""
+    checks = report.get("checks")
+    if not checks:
+        return None
+    if all(check["passed"] for check in checks):
+        return "passed"
+    return "accepted" if report.get("accepted") else "failed"

@@ -17,6 +17,8 @@ MODEL_FILE = "openvino_model.xml"
 LANGUAGE_MODEL_FILE = "openvino_language_model.xml"  # instead, where the model is in parts: it sees
 CHECKPOINT_FILE = "model.safetensors.index.json"  # instead, where another engine serves the model
 
+FULL_BYTES = 16 << 20  # native code tells nothing useful of a full disk: less than this left means it was one
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
@@ -39,6 +41,24 @@ class Workspace:
                 self.output.rename(old)
             self.model.rename(self.output)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def _disk_fault(error: Exception, folder: Path, free_before: int) -> str | None:
+    """What to say where native code met a disk that is full, or may have been: it names no reason.
+
+    Its half-written file may be gone again, so that most of the room being used up counts as well.
+    """
+    free = shutil.disk_usage(folder).free
+    do = "free some, or choose another --output"
+    if free < FULL_BYTES:
+        return f"the disk under {folder} is full: {do}"
+    reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+    if free < free_before // 4:
+        return f"{reason}; of {free_before >> 20} MiB under {folder} {free >> 20} are left: {do}"
+    if type(error) is RuntimeError:  # OpenVINO's own
+        room = f"{free >> 20} MiB free under {folder}"
+        return f"OpenVINO broke off ({reason}) with {room}: if that is little, {do}"
+    return None
 
 
 def is_model_folder(folder: Path) -> bool:
@@ -75,9 +95,15 @@ def workspace(output: Path) -> Iterator[Workspace]:
         output.parent.mkdir(parents=True, exist_ok=True)
         with _lock(output):
             root = _clean(output)
+            free_before = shutil.disk_usage(output.parent).free
             try:
                 (root / "model").mkdir(parents=True)
                 yield Workspace(output=output, root=root, model=root / "model")
+            except Exception as error:  # tokenizers raises nothing narrower
+                message = _disk_fault(error, output.parent, free_before)
+                if message is None:
+                    raise
+                raise ConversionError(message) from error
             finally:
                 shutil.rmtree(root, ignore_errors=True)
     except OSError as error:

@@ -1,6 +1,6 @@
 """Publishes a converted folder to a repository of the hub, when asked to by name."""
 
-import os
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,8 +25,9 @@ def publisher(repo_id: str, *, private: bool) -> Publisher:
     """
     if not HUB_ID.fullmatch(repo_id):
         raise ConfigError(f"--push {repo_id} is no hub id: write it as ORG/NAME")
-    os.environ["HF_HUB_DISABLE_XET"] = "1"  # one protocol, plain LFS; read when the client is imported
-    from huggingface_hub import get_token
+    from huggingface_hub import constants, get_token
+
+    constants.HF_HUB_DISABLE_XET = True  # one protocol, plain LFS, which every hub and mirror speaks
 
     if get_token() is None:
         raise ConfigError(f"--push {repo_id} needs a token that may write there: run hf auth login")
@@ -43,7 +44,8 @@ def _push(folder: Path, source: Source, repo_id: str, steps: Steps, *, private: 
         card = write_card(folder, repo_id, origin.license_id, origin.base_model)
         files = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
         contents: dict[str, Path | bytes] = {**files, "README.md": card.encode()}
-        with steps.step(f"Publishing {len(contents)} files to {repo_id}"):
+        with steps.step(f"Publishing {len(contents)} files to {repo_id}"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # huggingface_hub 1.21 uploads in a way that httpx deprecates
             api.create_repo(repo_id, private=private or None, exist_ok=True)
             commit = api.create_commit(
                 repo_id,

@@ -207,7 +207,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Authorization") is None and self.command == "POST":
             self._refuse(401, "RepoNotFound")
             return
-        self._json(self.hub.uploads.answer(self.command, path, body, self.hub.endpoint))
+        content = self.hub.uploads.answer(self.command, path, body, self.hub.endpoint)
+        if content is None:
+            self._refuse(403, "Forbidden")
+        else:
+            self._json(content)
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":
@@ -243,4 +247,11 @@ def _info(repo_id: str, repository: Repository) -> dict[str, Any]:
         else:
             entry["blobId"] = repository.digest(name)
         siblings.append(entry)
-    return {"_id": "1", "id": repo_id, "modelId": repo_id, "sha": repository.commit, "siblings": siblings}
+    return {
+        "_id": "1",
+        "id": repo_id,
+        "modelId": repo_id,
+        "sha": repository.commit,
+        "siblings": siblings,
+        "cardData": {"license": "mit"},
+    }

@@ -9,14 +9,21 @@ from typing import Any
 
 @dataclass(kw_only=True)
 class Uploads:
-    """All that arrived; `files` are those of the last commit to each repository."""
+    """All that arrived; `files` are those of the last commit to each repository.
+
+    With `refuses` no token may write: the answer is None.
+    """
+
+    refuses: bool = False
 
     created: dict[str, str] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
 
-    def answer(self, method: str, path: str, body: bytes, endpoint: str) -> dict[str, Any]:
+    def answer(self, method: str, path: str, body: bytes, endpoint: str) -> dict[str, Any] | None:
+        if self.refuses:
+            return None
         if method == "PUT":
             return self._store(path, body)
         if path == "/api/repos/create":

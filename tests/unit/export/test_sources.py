@@ -46,6 +46,7 @@ def test_a_folder_with_config_json_is_a_hugging_face_folder(tmp_path: Path) -> N
 
 
 def test_a_folder_without_config_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
     with pytest.raises(ConfigError, match=r"holds no config\.json"):
         resolve_source(str(tmp_path))
 

@@ -1,10 +1,13 @@
 """A loopback hub, and a cache of the test's own."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from export.progress import Steps
 from tests.support.hub_fetching import Fetching
 from tests.support.hub_server import Hub, Repository, running_hub
 from tests.support.safetensors_bytes import llama_files
@@ -24,3 +27,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 @pytest.fixture
 def fetch(tmp_path: Path) -> Fetching:
     return Fetching(tmp_path)
+
+
+@pytest.fixture
+def steps() -> Steps:
+    return Steps(Console(file=io.StringIO()))
