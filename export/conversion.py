@@ -50,7 +50,6 @@ def _convert_gguf(
         gguf = read_gguf(path)
         sha256 = source_sha256(source)
     need = gguf_need(
-        file_bytes=gguf.size_bytes,
         parameter_count=gguf.parameter_count,
         largest_tensor=gguf.largest_tensor,
         weights=request.weights,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from export.gguf.parts import model_name
 from service.errors import ConfigError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -56,7 +57,7 @@ class GgufSource:
     @property
     def name(self) -> str:
         """The model's name unless another is asked for."""
-        return slug(self.path.stem)
+        return slug(model_name(self.path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
