@@ -23,16 +23,16 @@ def convert_gguf(gguf: GgufFile, request: Request, folder: Path, scratch: Path, 
     Raises:
         ConversionError: when the model or its tokenizer's rules are not known, or the file is damaged.
     """
-    from export.gguf.openvino_tokenizer import write_openvino_tokenizer
+    from export.gguf.openvino_tokenizer import writing_openvino_tokenizer
     from export.gguf.tokenizer import build_tokenizer
 
     known_geometry(gguf)  # first: it refuses in a second what would fail after minutes
-    tokenizer = build_tokenizer(gguf)
-    group_size = _write_weights(read_exact(gguf, scratch, steps), request, folder, steps)
-    tokenizer.save(str(folder / TOKENIZER_FILE))
+    build_tokenizer(gguf).save(str(folder / TOKENIZER_FILE))
     write_side_files(gguf, folder)
-    with steps.step("Writing OpenVINO's tokenizer"):
-        write_openvino_tokenizer(folder)
+    with writing_openvino_tokenizer(folder) as wait:
+        group_size = _write_weights(read_exact(gguf, scratch, steps), request, folder, steps)
+        with steps.step("Writing OpenVINO's tokenizer"):
+            wait()
     with steps.step("Checking the tokenizer"):
         _check_tokenizer(folder)
     return group_size

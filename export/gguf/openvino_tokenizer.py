@@ -9,8 +9,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, TextIO
 
 from export.errors import ConversionError
 from service.manifest import TOKENIZER_FILE
@@ -20,23 +24,39 @@ CHAT_TEMPLATE_FILE = "chat_template.jinja"
 ROLES = ("bos", "eos", "pad")
 
 
-def write_openvino_tokenizer(folder: Path) -> None:
-    """Write `openvino_tokenizer` and `openvino_detokenizer` from the folder's tokenizer.json and config.json.
+@contextmanager
+def writing_openvino_tokenizer(folder: Path) -> Iterator[Callable[[], None]]:
+    """Write `openvino_tokenizer` and `openvino_detokenizer` from the folder's own files while the block runs.
 
-    Raises:
-        ConversionError: when OpenVINO's converter can't take the tokenizer.
+    The block gets what waits for the end, which raises ConversionError when OpenVINO's converter
+    can't take the tokenizer. Leaving the block without that ends the work.
     """
     paths = os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))
     command = [sys.executable, "-m", __name__, str(folder)]
-    ended = subprocess.run(
-        command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, check=False
-    )
-    if ended.returncode:
-        reason = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
-        raise ConversionError(
-            f"OpenVINO can't take the file's tokenizer ({reason}): "
-            "install the extra again with pip install '.[convert]'"
+    with TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | {"PYTHONPATH": paths},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=errors,
         )
+        try:
+            yield partial(_finish, process, errors)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _finish(process: "subprocess.Popen[bytes]", errors: TextIO) -> None:
+    if process.wait() == 0:
+        return
+    errors.seek(0)
+    reason = (errors.read().strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+    raise ConversionError(
+        f"OpenVINO can't take the file's tokenizer ({reason}): "
+        "install the extra again with pip install '.[convert]'"
+    )
 
 
 def _convert(folder: Path) -> None:
