@@ -9,7 +9,8 @@ import gguf
 import numpy as np
 from numpy.typing import NDArray
 
-HIDDEN, FEED_FORWARD, HEADS, KV_HEADS, HEAD_SIZE, LAYERS = 256, 512, 4, 2, 64, 2
+# transformers takes heads of 128 for every qwen3 file.
+HIDDEN, FEED_FORWARD, HEADS, KV_HEADS, LAYERS = 256, 512, 2, 1, 2
 RAW_BLOCKS = ("Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ3_XXS", "IQ3_S")
 RAW_BLOCKS += ("IQ1_S", "IQ1_M", "IQ4_NL", "IQ4_XS")
 """Types that the gguf package reads and does not write: their blocks are drawn at random."""
@@ -105,6 +106,8 @@ def _add_fields(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     }
     if model.architecture != "llama":
         del usual["rope.dimension_count"]
+    if model.architecture == "qwen3":
+        usual |= {"attention.key_length": model.hidden // HEADS, "attention.value_length": model.hidden // HEADS}
     fields = {f"{model.architecture}.{key}": value for key, value in usual.items()}
     fields |= {"general.file_type": 1} | {f"tokenizer.{k}": v for k, v in model.vocabulary.pairs.items()}
     for key, value in (fields | dict(model.fields)).items():

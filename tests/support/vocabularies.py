@@ -77,3 +77,19 @@ def _train(tokenizer: Tokenizer, strings: list[str], alphabet: list[str]) -> dic
     tokenizer.train_from_iterator(strings, trainer)
     model: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
     return model
+
+
+def small() -> Vocabulary:
+    """A few hundred tokens and no merges, for tests of weights."""
+    tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), "ab", "<|end|>"]
+    pairs = {
+        "ggml.model": "gpt2",
+        "ggml.pre": "gpt-2",
+        "ggml.tokens": tokens,
+        "ggml.token_type": [1] * (len(tokens) - 1) + [3],
+        "ggml.merges": ["a b"],
+        "ggml.bos_token_id": len(tokens) - 1,
+        "ggml.eos_token_id": len(tokens) - 1,
+        "ggml.add_bos_token": False,
+    }
+    return Vocabulary(pairs=pairs)
