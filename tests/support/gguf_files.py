@@ -116,7 +116,6 @@ def _add_fields(writer: gguf.GGUFWriter, model: TinyModel) -> None:
 
 
 def _tensors(model: TinyModel) -> dict[str, tuple[NDArray[Any], gguf.GGMLQuantizationType | None]]:
-    random = np.random.default_rng(model.seed)
     head = model.hidden // HEADS
     query, key = model.hidden, head * KV_HEADS
     shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (model.vocabulary.size, model.hidden)}
@@ -141,13 +140,15 @@ def _tensors(model: TinyModel) -> dict[str, tuple[NDArray[Any], gguf.GGMLQuantiz
         if model.architecture == "qwen2":
             biased = {"attn_q": query, "attn_k": key, "attn_v": key}
             shapes |= {f"blk.{layer}.{part}.bias": (size,) for part, size in biased.items()}
-    tensors = {name: _random(random, name, shape, model.kind) for name, shape in shapes.items()}
+    tensors = {name: _random(model.seed, name, shape, model.kind) for name, shape in shapes.items()}
     return tensors | {name: (values, None) for name, values in model.tensors.items()}
 
 
 def _random(
-    random: np.random.Generator, name: str, shape: tuple[int, ...], kind: str
+    seed: int, name: str, shape: tuple[int, ...], kind: str
 ) -> tuple[NDArray[Any], gguf.GGMLQuantizationType | None]:
+    """The same for a tensor's name whatever other tensors there are."""
+    random = np.random.default_rng([seed, *name.encode()])
     if len(shape) == 1:
         middle = 1.0 if name.endswith(".weight") else 0.0
         return random.normal(middle, 0.2, shape).astype(np.float32), None

@@ -13,6 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from export.gguf.file import read_gguf
+from export.gguf.geometry import ROPE_FACTORS
+from export.gguf.tensors import unpack
+
 _ROOT = Path(__file__).resolve().parents[2]
 _LIMIT_S = 300
 
@@ -40,8 +44,18 @@ def _logits(path: Path, ids: NDArray[np.int64]) -> NDArray[Any]:
         for weight in model.parameters():
             if weight.ndim > 1:
                 weight.copy_(weight.half().float())
+        _scale_rope(model, path)
         logits: NDArray[Any] = model.eval()(torch.from_numpy(ids)).logits.numpy()
     return logits
+
+
+def _scale_rope(model: Any, path: Path) -> None:
+    """Divide RoPE's frequencies by the file's factors, which transformers leaves out."""
+    import torch
+
+    factors = read_gguf(path).tensors.get(ROPE_FACTORS)
+    if factors is not None:
+        model.model.rotary_emb.inv_freq /= torch.from_numpy(unpack(factors))
 
 
 if __name__ == "__main__":
