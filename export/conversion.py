@@ -70,7 +70,7 @@ def _convert_for_gaudi(source: Source, request: Request, work: Workspace, steps:
         folder, record = locate(source, request, steps)
         manifest = convert_folder(folder, record, request, work, steps)
     else:
-        manifest = convert_gguf(source, _fetch(source, work, steps), request, work, steps)
+        manifest = convert_gguf(source, _fetch(source, request, work, steps), request, work, steps)
     return try_out(work.model, manifest, steps)
 
 
@@ -88,7 +88,6 @@ def _convert_gguf(
         sha256 = source_sha256(source)
     recipe = request.recipe_for(gguf.architecture, None)
     need = gguf_need(
-        file_bytes=gguf.size_bytes,
         parameter_count=gguf.parameter_count,
         largest_tensor=gguf.largest_tensor,
         weights=request.weights,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from export.calibration import calibration_sha256
 from export.checksum import file_sha256, folder_sha256
+from export.gguf.parts import model_sha256
 from export.publish import is_model_folder, recover, refuse_foreign
 from export.request import Request
 from export.sources import DemoSource, FolderSource, GgufSource, HubSource, Source
@@ -83,7 +84,7 @@ def source_sha256(source: Source) -> str | None:
     if isinstance(source, FolderSource):
         return folder_sha256(source.path)
     if isinstance(source, GgufSource):
-        return file_sha256(source.path)
+        return model_sha256(source.path)
     if isinstance(source, DemoSource):
         return _demo_sha256(source)
     return source.sha256

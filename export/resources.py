@@ -29,23 +29,18 @@ class Need:
 
 
 def gguf_need(
-    *,
-    file_bytes: int,
-    parameter_count: int,
-    largest_tensor: int,
-    weights: WeightFormat,
-    is_calibrated: bool = False,
+    *, parameter_count: int, largest_tensor: int, weights: WeightFormat, is_calibrated: bool = False
 ) -> Need:
     """The need of a GGUF conversion, in bytes.
 
-    On disk: the copy that OpenVINO saves, and the output. In memory: the file as read, the f16
-    weights, the output, and the biggest weight in f32 twice (a value and its product).
+    On disk: the f16 weights twice, as unpacked and as written for compression; the first are gone
+    when the output comes, which is smaller. In memory: the f16 weights as compression reads them, the
+    output, and the biggest weight in f32 twice (a value and its product).
     """
     output = int(parameter_count * BYTES_PER_WEIGHT[weights])
-    disk = file_bytes + output
-    memory = RUNTIME_BYTES + 2 * parameter_count + output + file_bytes + 8 * largest_tensor
+    memory = RUNTIME_BYTES + 2 * parameter_count + output + 8 * largest_tensor
     memory += calibration_bytes(parameter_count) if is_calibrated else 0
-    return Need(disk=disk, memory=memory)
+    return Need(disk=4 * parameter_count, memory=memory)
 
 
 def folder_need(*, weight_bytes: int, weights: WeightFormat, is_calibrated: bool = False) -> Need:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from export.catalogue import Entry, close_names, find
 from export.folder_kind import unconvertible_kind
+from export.gguf.parts import model_name
 from service.errors import ConfigError
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -60,7 +61,7 @@ class GgufSource:
     @property
     def name(self) -> str:
         """The model's name unless another is asked for."""
-        return slug(self.path.stem)
+        return slug(model_name(self.path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

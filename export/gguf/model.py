@@ -1,12 +1,12 @@
 """Converts a GGUF file to an OpenVINO model folder, without torch."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export.calibration import Encode
 from export.errors import ConversionError
+from export.gguf.exact import known_geometry, read_exact
 from export.gguf.file import GgufFile
 from export.progress import Steps
 from export.publish import MODEL_FILE
@@ -17,6 +17,8 @@ from service.manifest import TOKENIZER_FILE
 if TYPE_CHECKING:
     from export.quantise import Compression
 
+__all__ = ["convert_gguf", "read_exact", "write_side_files"]
+
 ROLES = {"bos": "bos", "eos": "eos", "pad": "padding"}  # Hugging Face's names and GGUF's
 
 
@@ -26,55 +28,37 @@ def convert_gguf(
     """Write the model that `gguf` holds into `folder`; return what came of the recipe.
 
     Raises:
-        ConversionError: when the engine can't read the file, or the tokenizer's rules are not known.
+        ConversionError: when the model or its tokenizer's rules are not known, or the file is damaged.
     """
+    from export.gguf.openvino_tokenizer import writing_openvino_tokenizer
     from export.gguf.tokenizer import build_tokenizer
 
-    tokenizer = build_tokenizer(gguf)  # first: it refuses in a second what would fail after minutes
-    with steps.step("Reading the weights"):
-        read = _read_with_genai(gguf.path, scratch)
-    recipe = request.recipe_for(gguf.architecture, None)
-    compression = _write_weights(read, recipe, lambda text: tokenizer.encode(text).ids, folder, steps)
-    for file in read.glob("openvino_*tokenizer.*"):
-        shutil.move(file, folder / file.name)
+    known_geometry(gguf)  # first: it refuses in a second what would fail after minutes
+    tokenizer = build_tokenizer(gguf)
     tokenizer.save(str(folder / TOKENIZER_FILE))
     write_side_files(gguf, folder)
+    recipe = request.recipe_for(gguf.architecture, None)
+    with writing_openvino_tokenizer(folder) as wait:
+        read = read_exact(gguf, scratch, steps)
+        compression = _write_weights(read, recipe, lambda text: tokenizer.encode(text).ids, folder, steps)
+        with steps.step("Writing OpenVINO's tokenizer"):
+            wait()
     with steps.step("Checking the tokenizer"):
         _check_tokenizer(folder)
     return compression
 
 
-def _read_with_genai(path: Path, scratch: Path) -> Path:
-    """Let GenAI's reader save the file's model and tokenizer as OpenVINO IR; return their folder."""
-    import openvino_genai
-
-    scratch.mkdir()
-    link = scratch / path.name  # the reader saves beside the file that it is given
-    link.symlink_to(path)
-    try:
-        openvino_genai.LLMPipeline(link, "CPU", enable_save_ov_model=True)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise ConversionError(
-            f"OpenVINO can't read {path.name} ({reason}): convert the model's Hugging Face folder instead"
-        ) from error
-    link.unlink()
-    return scratch
-
-
 def _write_weights(read: Path, recipe: Recipe, encode: Encode, folder: Path, steps: Steps) -> "Compression":
     import openvino
 
-    from export.fold import fold_low_bit_weights
     from export.quantise import compress
 
     model = openvino.Core().read_model(read / MODEL_FILE)
-    with steps.step("Unpacking the weights") as advance:
-        fold_low_bit_weights(model, advance)
     with steps.step(f"Compressing the weights to {recipe.weights.upper()}"):
         model, compression = compress(model, recipe, encode)
     with steps.step("Saving"):
-        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=recipe.weights == "fp16")
+        # Matrices are f16 already; norms and RoPE's frequencies stay f32, as the file holds them.
+        openvino.save_model(model, folder / MODEL_FILE, compress_to_fp16=False)
     return compression
 
 
