@@ -8,8 +8,8 @@ from export.errors import ConversionError
 
 TEXT_TASK = "text-generation-with-past"
 
-# optimum-intel 2.2 allows these 5.0 at most and gives no reason; Gemma 3 as part of a vision model has no limit.
-# tests/e2e/test_language_architectures.py compares them with transformers 5.5.4: they agree.
+# optimum-intel 2.2 allows these 5.0 at most and gives no reason; as part of a vision model it allows Gemma 3
+# any. tests/e2e/test_language_architectures.py compares them with transformers 5.5.4: they agree.
 TRIED_KINDS = frozenset({"gemma2", "gemma3_text"})
 TRIED_VERSION = "5.5.4"
 
@@ -27,8 +27,8 @@ def check_transformers(kind: str, model: str) -> None:
     newest, present = newest_transformers(kind), version("transformers")
     if newest is not None and Version(present) > Version(newest):
         raise ConversionError(
-            f"optimum-intel exports {kind} with transformers {newest} at most, and {present} is installed: run "
-            f"optimum-cli export openvino --model {model} --task {TEXT_TASK} --weight-format fp16 DIR "
+            f"optimum-intel exports {kind} with transformers {newest} at most, and {present} is installed: "
+            f"run optimum-cli export openvino --model {model} --task {TEXT_TASK} --weight-format fp16 DIR "
             f"in an environment of its own with transformers=={newest}, then convert DIR here"
         )
 
@@ -61,7 +61,7 @@ def as_tried(kind: str) -> Iterator[None]:
 
 def _export_configuration(kind: str) -> Any:  # noqa: ANN401 - a class of optimum-intel, which has no types
     """The class that tells optimum-intel how to export a type; None where it has none."""
-    import optimum.exporters.openvino.model_configs  # registers them
+    import optimum.exporters.openvino.model_configs  # noqa: F401 - registers them
     from optimum.exporters.tasks import TasksManager
 
     try:

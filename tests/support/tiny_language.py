@@ -17,13 +17,11 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
+from tests.support.language_text import TEXT
+
 END = "<|endoftext|>"
 CONTEXT_LENGTH = 512
 WINDOW = 16  # shorter than the texts of the tests
-TEXT = (
-    "The capital of France is Paris.\nWhat is two and two? It is four.\n"
-    "def add(a, b):\n    return a + b\n\nA red circle above two blue squares, and a green one below.\n"
-)
 LOGIT_DEVIATION = 3.0  # the likeliest of 400 tokens then has a probability of a third or so
 TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
@@ -102,9 +100,9 @@ ARCHITECTURES: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "starcoder2": SIZES | {"sliding_window": WINDOW},
         "granite": SIZES
         | {
-            "embedding_multiplier": 2.0,
-            "attention_multiplier": 0.25,
-            "residual_multiplier": 0.5,
+            "embedding_multiplier": 0.8,
+            "attention_multiplier": 0.3,
+            "residual_multiplier": 1.2,
             "logits_scaling": 2.0,
         },
         "olmo2": SIZES,
@@ -169,10 +167,10 @@ def write_tiny_language_model(architecture: str, folder: Path) -> None:
 def draw_weights(model: torch.nn.Module) -> None:
     """Draw every weight anew: matrices that keep their input's size, norms and biases off their start."""
     head = model.get_output_embeddings().weight
-    is_tied = head is model.get_input_embeddings().weight  # then a token's own logit is the highest
+    # Gemma multiplies its embeddings by the root of their size: a token's own logit would drown the others.
+    deviation = LOGIT_DEVIATION / (2 if "gemma" in model.config.model_type else 1)
     for name, weight in model.named_parameters():
         if weight is head:
-            deviation = LOGIT_DEVIATION / 2 if is_tied else LOGIT_DEVIATION
             weight.normal_(std=deviation / math.sqrt(weight.shape[-1]))
         elif "embed" in name or "wte" in name:
             weight.normal_()
