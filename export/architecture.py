@@ -8,7 +8,37 @@ from export.errors import ConversionError
 from export.vision_recipes import RECIPES
 from service.manifest import Task
 
-CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_sequence_length", "seq_length", "n_ctx")
+CONTEXT_KEYS = (
+    "max_position_embeddings",
+    "n_positions",
+    "max_sequence_length",
+    "max_seq_len",
+    "seq_length",
+    "n_ctx",
+)
+# Kinds whose layers carry a state from token to token. Those that mix such layers with attention in ways
+# that differ by model list them (`layer_types`), and are judged by that list.
+RECURRENT = frozenset(
+    {
+        "bamba",
+        "falcon_h1",
+        "falcon_mamba",
+        "granitemoehybrid",
+        "jamba",
+        "lfm2",
+        "lfm2_moe",
+        "mamba",
+        "mamba2",
+        "nemotron_h",
+        "qwen3_5_moe_text",
+        "qwen3_5_text",
+        "qwen3_next",
+        "recurrent_gemma",
+        "rwkv",
+        "zamba",
+        "zamba2",
+    }
+)
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -88,4 +118,16 @@ def _obstacle(config: dict[str, Any]) -> str | None:
     if not any(name.endswith(("ForCausalLM", "LMHeadModel")) for name in architectures):
         kind = ", ".join(architectures) or "of no named architecture"
         return f"does not generate text (it is {kind}): choose a decoder-only text model"
+    if _is_recurrent(config):
+        return (
+            f"has recurrent layers ({config.get('model_type', 'unnamed')}), whose state the engine does not "
+            "keep from token to token, so that its answers would be wrong: choose a model of attention alone"
+        )
     return None
+
+
+def _is_recurrent(config: dict[str, Any]) -> bool:
+    layers = config.get("layer_types") or config.get("layers_block_type")
+    if layers:
+        return any(kind == "linear_attention" or not kind.endswith("attention") for kind in layers)
+    return config.get("model_type") in RECURRENT

@@ -9,6 +9,7 @@ from export.announce import announce, report
 from export.architecture import context_length, eos_token_ids, find_task, read_config, read_json
 from export.checksum import folder_sha256
 from export.errors import ConversionError
+from export.exported import refuse_compressed
 from export.hub import fetch_hub_folder
 from export.optimum_intel import export_model, require_extra
 from export.progress import Steps
@@ -54,7 +55,8 @@ def convert_folder(
     """
     config = read_config(folder)
     task = find_task(config, record.identity, request.task)
-    is_exported = (folder / LANGUAGE_MODEL_FILE).is_file()
+    model_file = MODEL_FILE if task == "text-generation" else LANGUAGE_MODEL_FILE
+    is_exported = (folder / model_file).is_file()
     if task == "image-text-to-text" and not is_exported:
         check_convertible(config, record.identity)
     if is_exported:
@@ -74,6 +76,7 @@ def convert_folder(
     check_resources(need, request.output.parent)
     exported = work.scratch("exported")
     if is_exported:
+        refuse_compressed(folder)
         shutil.copytree(folder, exported)
     else:
         with steps.step("Exporting through optimum-intel"):

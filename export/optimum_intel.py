@@ -6,7 +6,9 @@ import os
 import warnings
 from pathlib import Path
 
+from export.architecture import read_config
 from export.errors import ConversionError
+from export.transformers_limits import TEXT_TASK, as_tried, check_transformers
 from service.manifest import Task
 
 
@@ -36,7 +38,14 @@ def hush_libraries() -> None:
 
 
 def export_model(folder: Path, exported: Path, task: Task) -> None:
-    """Write the 16-bit OpenVINO model and its tokenizers to `exported`; no code of the model's own is run."""
+    """Write the 16-bit OpenVINO model and its tokenizers to `exported`; no code of the model's own is run.
+
+    Raises:
+        ConversionError: when optimum-intel does not export it.
+    """
+    kind = str(read_config(folder).get("model_type"))
+    if task == "text-generation":
+        check_transformers(kind, folder.name)
     os.environ.setdefault("NNCF_CI", "1")  # or importing NNCF reports the use of it over the network
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns about every shape that becomes a constant
@@ -45,15 +54,16 @@ def export_model(folder: Path, exported: Path, task: Task) -> None:
             from optimum.intel import OVConfig
 
             hush_libraries()
-            main_export(
-                str(folder),
-                output=exported,
-                task="text-generation-with-past" if task == "text-generation" else task,
-                library_name="transformers",
-                ov_config=OVConfig(dtype="fp16"),
-                convert_tokenizer=True,
-                local_files_only=True,
-            )
+            with as_tried(kind):
+                main_export(
+                    str(folder),
+                    output=exported,
+                    task=TEXT_TASK if task == "text-generation" else task,
+                    library_name="transformers",
+                    ov_config=OVConfig(dtype="fp16"),
+                    convert_tokenizer=True,
+                    local_files_only=True,
+                )
         except Exception as error:  # a border: what a model's code raises has no common type
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise ConversionError(

@@ -1,4 +1,4 @@
-"""Fixtures of the playground's tests."""
+"""Fixtures of the playground's tests, and the option that records the architectures' figures."""
 
 import os
 import shutil
@@ -10,6 +10,12 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.support.browser import Open, Visit, note
 from tests.support.server import RunningServer
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--write-language-table", action="store_true", help="write the table in docs/text-models.md"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,14 @@ def test_a_task_that_the_model_is_not_made_for_is_refused() -> None:
             "vision-language model of the kind smolvlm, .* choose one of llava",
         ),
         ({"architectures": ["BertModel"]}, "does not generate text .it is BertModel."),
+        ({"architectures": ["LlamaForSequenceClassification"]}, "it is LlamaForSequenceClassification"),
+        (
+            {"architectures": ["WhisperForConditionalGeneration"], "is_encoder_decoder": True},
+            "encoder-decoder",
+        ),
+        ({"architectures": ["MambaForCausalLM"], "model_type": "mamba"}, "has recurrent layers .mamba."),
+        (LLAMA | {"model_type": "lfm2", "layer_types": ["conv", "full_attention"]}, "has recurrent layers"),
+        (LLAMA | {"layer_types": ["linear_attention", "full_attention"]}, "has recurrent layers"),
         ({}, "does not generate text"),
     ],
 )
@@ -52,8 +60,16 @@ def test_a_broken_config_is_one_clear_error(tmp_path: Path, content: str) -> Non
         read_config(tmp_path)
 
 
+def test_layers_of_attention_alone_are_not_recurrent() -> None:
+    window = LLAMA | {"layer_types": ["sliding_attention", "full_attention", "chunked_attention"]}
+    assert find_task(window, "m") == "text-generation"
+    dense = LLAMA | {"model_type": "granitemoehybrid", "layer_types": ["attention", "attention"]}
+    assert find_task(dense, "m") == "text-generation"
+
+
 def test_the_context_length_is_found_under_its_older_names() -> None:
     assert context_length({"n_positions": 1024}, "m") == 1024
+    assert context_length({"max_seq_len": 2048}, "m") == 2048
     assert context_length({"text_config": {"max_position_embeddings": 2048}}, "m") == 2048
     with pytest.raises(ConversionError, match="says no context length"):
         context_length({}, "m")
