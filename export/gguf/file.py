@@ -79,7 +79,9 @@ def _read_head(path: Path) -> Head:
     try:
         return parse_head(path)
     except UnknownKindError as error:
-        raise ConversionError(f"{path.name} can't be read ({error}, which is not known): {INSTEAD}") from error
+        raise ConversionError(
+            f"{path.name} can't be read ({error}, which is not known): {INSTEAD}"
+        ) from error
     except (BrokenFileError, OSError) as error:
         raise ConversionError(f"{path} can't be read as GGUF ({error}): download it again") from error
 

@@ -105,9 +105,7 @@ class _Builder:
         """The projection as `[batch, heads, tokens, head size]`, normed where the model has a norm for it."""
         op = self._op
         projected = self._linear(normed, layer_tensor(layer, part))
-        apart = op.reshape(
-            projected, self._integers([0, 0, heads, self._sizes.head_size]), special_zero=True
-        )
+        apart = op.reshape(projected, self._integers([0, 0, heads, self._sizes.head_size]), special_zero=True)
         norm = layer_tensor(layer, f"{part}_norm.weight")
         if norm in self._weights:
             apart = self._norm(apart, norm)
