@@ -14,7 +14,7 @@ INSTEAD = "convert the model's Hugging Face folder instead"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufFile:
-    """A GGUF model's key-value pairs, and where its tensors are; `path` is its first file where it has several."""
+    """A GGUF model's key-value pairs, and where its tensors are; `path` is its first file of several."""
 
     path: Path
     fields: Mapping[str, Any]

@@ -83,7 +83,7 @@ def test_each_rule_gives_llama_cpps_ids(
         for name in files
         if name != "tekken"
     }
-    print("\n".join(f"{name}: {len(TEXTS)} texts, {len(texts)} differ" for name, texts in found.items()))
+    print("\n".join(f"{name}: {len(TEXTS)} texts, {len(texts)} differ" for name, texts in found.items()))  # noqa: T201 - the table, with -s
     assert {name: texts[:3] for name, texts in found.items() if texts} == {}
 
 
@@ -92,7 +92,7 @@ def test_tekken_differs_from_llama_cpp_by_its_expression_only(
 ) -> None:
     tokenizer = build_tokenizer(read_gguf(files["tekken"]))
     differ = differing(ids(tokenizer), reference["tekken"])
-    print(f"tekken: {len(TEXTS)} texts, {len(differ)} differ")
+    print(f"tekken: {len(TEXTS)} texts, {len(differ)} differ")  # noqa: T201 - the table, with -s
     assert all(not text.isascii() for text in differ)
     split = pre_tokenizers.Split(Regex(TEKKEN_IN_LLAMA_CPP), behavior="isolated")
     as_letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -112,7 +112,7 @@ def test_the_default_model_gives_llama_cpps_ids(default_gguf: Path, tmp_path: Pa
         if lacking & set("".join(part for part, _ in as_letters.pre_tokenize_str(text)))
     }
     differ = differing(ids(build_tokenizer(gguf)), llama_cpp_ids([small], TEXTS)[0])
-    print(f"the default model: {len(TEXTS)} texts, {len(differ)} differ, {len(lacks)} with unknown bytes")
+    print(f"the default model: {len(TEXTS)} texts, {len(differ)} differ, {len(lacks)} with unknown bytes")  # noqa: T201 - the table, with -s
     assert set(differ) <= lacks
     assert len(differ) < 10
 

@@ -160,7 +160,7 @@ CODE = (
 )  # fmt: skip
 EMOJI = ("😀", "👍🏽", "👩‍👩‍👧‍👦", "🇩🇪", "❤️", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "1️⃣", "🧑🏿‍🚀", "☕", "©️")
 MARKS = ("\u0301", "\u0308", "\u0327", "\u200d", "\ufe0f", "\u200b", "\u00ad", "\u0345", "\u0e31", "\u093f")
-CONTROLS = tuple(map(chr, (*range(1, 32), 0x7F, *range(0x80, 0xA0)))) + ("\0", "\ufeff", "\ufffd", "\uffff")
+CONTROLS = (*map(chr, (*range(1, 32), 0x7F, *range(0x80, 0xA0))), "\0", "\ufeff", "\ufffd", "\uffff")
 
 
 def many_strings(count: int, seed: int) -> list[str]:
@@ -213,7 +213,7 @@ def _emoji(source: random.Random) -> str:
 
 def _marked(source: random.Random) -> str:
     """Letters with marks upon them, and marks upon nothing."""
-    letters = source.choices("aeiouAEIOUnszgкиеअกあ .'1", k=source.randint(2, 15))
+    letters = source.choices("aeiouAEIOUnszgкиеअกあ .'1", k=source.randint(2, 15))  # noqa: RUF001 - Cyrillic
     marks = [source.choice(["", *MARKS]) + source.choice(["", "", *MARKS]) for _ in letters]
     return "".join(letter + mark for letter, mark in zip(letters, marks, strict=True))
 

@@ -66,7 +66,7 @@ def test_another_kind_of_vocabulary_is_refused_by_name() -> None:
 
 
 def test_merges_of_no_tokens_are_called_damage() -> None:
-    with pytest.raises(ConversionError, match="does not fit its merges .* download it again"):
+    with pytest.raises(ConversionError, match=r"does not fit its merges .* download it again"):
         build_tokenizer(gguf(merges=["x y"]))
 
 
