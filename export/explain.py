@@ -121,7 +121,6 @@ def _need(subject: Subject, recipe: Recipe) -> Need | None:
         return folder_need(weight_bytes=size, weights=recipe.weights, is_calibrated=recipe.is_calibrated)
     vocabulary, hidden = subject.shape.vocabulary or 0, subject.shape.hidden or 0
     return gguf_need(
-        file_bytes=size,
         parameter_count=parameters,
         largest_tensor=subject.largest_tensor or vocabulary * hidden,
         weights=recipe.weights,

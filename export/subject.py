@@ -52,13 +52,14 @@ def describe(source: Source) -> Subject:
 
 def _gguf(source: GgufSource) -> Subject:
     from export.gguf.file import read_gguf
+    from export.gguf.parts import part_paths
 
     gguf = read_gguf(source.path)
     return Subject(
         title=f"{source.path.name}, a GGUF file",
         architecture=gguf.architecture,
         shape=from_gguf(gguf.fields, gguf.parameter_count),
-        file_bytes=gguf.size_bytes,
+        file_bytes=sum(path.stat().st_size for path in part_paths(source.path)),
         largest_tensor=gguf.largest_tensor,
         is_gguf=True,
     )

@@ -14,7 +14,7 @@ INSTEAD = "convert the model's Hugging Face folder instead"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GgufFile:
-    """A GGUF model's key-value pairs, and where its tensors are; `path` is its first file where it has several."""
+    """A GGUF model's key-value pairs, and where its tensors are; `path` is its first file of several."""
 
     path: Path
     fields: Mapping[str, Any]
@@ -79,7 +79,9 @@ def _read_head(path: Path) -> Head:
     try:
         return parse_head(path)
     except UnknownKindError as error:
-        raise ConversionError(f"{path.name} can't be read ({error}, which is not known): {INSTEAD}") from error
+        raise ConversionError(
+            f"{path.name} can't be read ({error}, which is not known): {INSTEAD}"
+        ) from error
     except (BrokenFileError, OSError) as error:
         raise ConversionError(f"{path} can't be read as GGUF ({error}): download it again") from error
 

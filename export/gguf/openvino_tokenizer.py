@@ -81,7 +81,9 @@ def _convert(folder: Path) -> None:
 def _roles(folder: Path, tokenizer: Any) -> dict[str, str]:  # noqa: ANN401 - tokenizers ships no types
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     ids = {role: config.get(f"{role}_token_id") for role in ROLES}
-    names = {f"{role}_token": tokenizer.id_to_token(token) for role, token in ids.items() if token is not None}
+    names = {
+        f"{role}_token": tokenizer.id_to_token(token) for role, token in ids.items() if token is not None
+    }
     return {role: name for role, name in names.items() if name is not None}
 
 

@@ -16,9 +16,7 @@ _LINES = r"\s*[\r\n]+"
 # Where digits are split off first, the spaces before one end a part of the text.
 _SPACES_BEFORE_DIGITS = rf"\s+(?=\p{{N}})|{_SPACES}"
 _HEAD, _TAIL = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
-_CASED = (
-    rf"[^\r\n\p{{L}}\p{{N}}]?[{_HEAD}]*[{_TAIL}]+|[^\r\n\p{{L}}\p{{N}}]?[{_HEAD}]+[{_TAIL}]*"
-)
+_CASED = rf"[^\r\n\p{{L}}\p{{N}}]?[{_HEAD}]*[{_TAIL}]+|[^\r\n\p{{L}}\p{{N}}]?[{_HEAD}]+[{_TAIL}]*"
 _FINNISH_ENDS = r"\s|.,!?…。，、।۔،"  # noqa: RUF001 - Chinese and Arabic punctuation
 
 
@@ -36,9 +34,7 @@ class Rule:
 
 
 _GPT_2 = Rule(split=rf"{_CONTRACTIONS}| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|{_SPACES}")
-_DIGITS = Rule(
-    split=rf"{_CONTRACTIONS}| ?\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+|{_SPACES_BEFORE_DIGITS}"
-)
+_DIGITS = Rule(split=rf"{_CONTRACTIONS}| ?\p{{L}}+|\p{{N}}| ?[^\s\p{{L}}\p{{N}}]+|{_SPACES_BEFORE_DIGITS}")
 _LLAMA_3_SPLIT = rf"{_CASELESS}|{_WORD}|\p{{N}}{{1,3}}|{_SIGNS}|{_LINES}|{_SPACES}"
 _LLAMA_3 = Rule(split=_LLAMA_3_SPLIT, takes_whole_words=True, begins_with_bos=True)
 _QWEN_2_SPLIT = rf"{_CASELESS}|{_WORD}|\p{{N}}|{_SIGNS}|{_LINES}|{_SPACES}"
@@ -70,9 +66,7 @@ RULES: dict[str, Rule] = {
     "poro-chat": Rule(split=rf" ?[^({_FINNISH_ENDS})]+"),
     "qwen2": Rule(split=_QWEN_2_SPLIT, is_normalised=True),
     "refact": _DIGITS,
-    "seed-coder": Rule(
-        split=rf"{_CASELESS}|{_WORD}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|{_LINES}|{_SPACES}"
-    ),
+    "seed-coder": Rule(split=rf"{_CASELESS}|{_WORD}|\p{{N}}| ?[^\s\p{{L}}\p{{N}}\r\n]+|{_LINES}|{_SPACES}"),
     "smaug-bpe": Rule(split=_LLAMA_3_SPLIT),
     "smollm": _DIGITS,
     "starcoder": _DIGITS,

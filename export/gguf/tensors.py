@@ -1,16 +1,13 @@
 """Unpacks the tensors of a GGUF model."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.errors import ConversionError
 from export.gguf.format import Tensor
-
-if TYPE_CHECKING:
-    from numpy import memmap
 
 CHUNK_ELEMENTS = 1 << 22
 F16_MAX = 65504.0
@@ -31,7 +28,7 @@ def chunks(tensor: Tensor) -> Iterator[tuple[slice, NDArray[np.float32]]]:
     for start in range(0, len(packed), step):
         part = packed[start : start + step]
         with np.errstate(all="ignore"):  # damaged values are found by what becomes of them
-            values = gguf.quants.dequantize(np.asarray(part), kind)
+            values = gguf.quants.dequantize(part, kind)
         yield slice(start, start + len(part)), values.astype(np.float32, copy=False)
 
 
@@ -47,10 +44,10 @@ def exceeds_f16(values: NDArray[np.float32], name: str) -> bool:
     return largest > F16_MAX
 
 
-def _rows(tensor: Tensor) -> "memmap[Any, Any]":
-    """The packed bytes of each row, `uint8 [rows, bytes of a row]`; mapped, not read."""
-    plain = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}.get(tensor.kind.name)
+def _rows(tensor: Tensor) -> NDArray[Any]:
+    """What each row holds, packed: `uint8 [rows, bytes of a row]`, or plain numbers; mapped, not read."""
+    plain = {"F32": np.float32, "F16": np.float16}.get(tensor.kind.name)
     row_bytes = tensor.shape[-1] // tensor.kind.block_elements * tensor.kind.block_bytes
     shape = (tensor.elements // tensor.shape[-1], row_bytes)
-    data: memmap[Any, Any] = np.memmap(tensor.path, np.uint8, "r", tensor.offset, shape)
-    return data.view(plain) if plain else data
+    data: NDArray[Any] = np.memmap(tensor.path, np.uint8, "r", tensor.offset, shape)
+    return data if plain is None else data.view(plain)

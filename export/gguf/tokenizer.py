@@ -65,7 +65,7 @@ def _byte_level(gguf: GgufFile, rule: Rule) -> Tokenizer:
     vocabulary = {token: position for position, token in enumerate(tokens)}
     try:
         model = models.BPE(vocab=vocabulary, merges=merges, ignore_merges=rule.takes_whole_words)
-    except Exception as error:  # noqa: BLE001 - the library raises no narrower one
+    except Exception as error:
         raise ConversionError(
             f"{gguf.path.name}'s vocabulary does not fit its merges ({error}): download it again"
         ) from error

@@ -79,9 +79,7 @@ def write_tiny_gguf(path: Path, model: TinyModel) -> None:
 
 def write_tiny_parts(folder: Path, name: str, model: TinyModel, tensors_each: int) -> list[Path]:
     """Write the model as several files; return them."""
-    writer = gguf.GGUFWriter(
-        folder / f"{name}.gguf", model.architecture, split_max_tensors=tensors_each
-    )
+    writer = gguf.GGUFWriter(folder / f"{name}.gguf", model.architecture, split_max_tensors=tensors_each)
     _add_fields(writer, model)
     for tensor, (values, kind) in _tensors(model).items():
         writer.add_tensor(tensor, values, raw_dtype=kind)
@@ -107,7 +105,10 @@ def _add_fields(writer: gguf.GGUFWriter, model: TinyModel) -> None:
     if model.architecture != "llama":
         del usual["rope.dimension_count"]
     if model.architecture == "qwen3":
-        usual |= {"attention.key_length": model.hidden // HEADS, "attention.value_length": model.hidden // HEADS}
+        usual |= {
+            "attention.key_length": model.hidden // HEADS,
+            "attention.value_length": model.hidden // HEADS,
+        }
     fields = {f"{model.architecture}.{key}": value for key, value in usual.items()}
     fields |= {"general.file_type": 1} | {f"tokenizer.{k}": v for k, v in model.vocabulary.pairs.items()}
     for key, value in (fields | dict(model.fields)).items():

@@ -21,13 +21,13 @@ _ROOT = Path(__file__).resolve().parents[2]
 _LIMIT_S = 300
 
 
-def reference_logits(
-    scratch: Path, ids: Mapping[Path, NDArray[np.int64]]
-) -> dict[Path, NDArray[np.float32]]:
+def reference_logits(scratch: Path, ids: Mapping[Path, NDArray[np.int64]]) -> dict[Path, NDArray[np.float32]]:
     """`f32 [batch, tokens, vocabulary]` for each file."""
     paths = list(ids)
     asked, answer = scratch / "ids.npz", scratch / "logits.npz"
-    np.savez(asked, paths=[str(path) for path in paths], **{str(n): ids[path] for n, path in enumerate(paths)})
+    np.savez(
+        asked, paths=[str(path) for path in paths], **{str(n): ids[path] for n, path in enumerate(paths)}
+    )
     command = [sys.executable, "-m", __name__, str(asked), str(answer)]
     ended = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=_LIMIT_S)
     assert ended.returncode == 0, ended.stderr[-3000:]

@@ -39,7 +39,15 @@ def _python() -> Path:
         if not stamp.exists() or stamp.read_text() != wanted:
             shutil.rmtree(_FOLDER, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", str(_FOLDER)], check=True, timeout=_INSTALL_LIMIT_S)
-            pip = [str(_FOLDER / "bin" / "python"), "-m", "pip", "install", "-qq", "--no-input", "--no-compile"]
+            pip = [
+                str(_FOLDER / "bin" / "python"),
+                "-m",
+                "pip",
+                "install",
+                "-qq",
+                "--no-input",
+                "--no-compile",
+            ]
             options = ["--disable-pip-version-check", "--only-binary", ":all:", "-r", str(_REQUIREMENTS)]
             subprocess.run([*pip, *options], check=True, timeout=_INSTALL_LIMIT_S)
             stamp.write_text(wanted)

@@ -63,13 +63,89 @@ BLOCKS = {
     "More emoji": (0x1F900, 0x1F9FF),
     "Rare Chinese": (0x20000, 0x2A6DF),
 }
-SPACES = (" ", "  ", "   ", "\t", "\n", "\r\n", "\n\n", "\r", " \n", "\n ", "\u00a0", "\u2003", "\u3000", "\u0085", "\u2028")
+SPACES = (
+    " ",
+    "  ",
+    "   ",
+    "\t",
+    "\n",
+    "\r\n",
+    "\n\n",
+    "\r",
+    " \n",
+    "\n ",
+    "\u00a0",
+    "\u2003",
+    "\u3000",
+    "\u0085",
+    "\u2028",
+)
 WORDS = (
-    "the", "The", "THE", "don't", "DON'T", "I'll", "we've", "they'RE", "it's", "O'Brien", "rock'n'roll", "'s",
-    "''", "'", "naïve", "Straße", "İstanbul", "ǅ", "ﬁne", "Привет", "мир", "Κόσμος", "שלום", "مرحبا", "नमस्ते",
-    "สวัสดี", "你好", "世界", "日本語", "カタカナ", "한국어", "ひらがな", "a1b2", "x_y", "camelCase", "e-mail",
-    "user@example.org", "https://example.org/a?b=c", "1,000.50", "3.14e-10", "0x1F", "½", "²", "Ⅷ", "١٢٣", "१२३",
-    "...", "!?", "--", "—", "“x”", "(a)", "[b]", "{c}", "<d>", "&amp;", "#", "$5", "€5", "%", "^", "~", "`", "|", "\\",
+    "the",
+    "The",
+    "THE",
+    "don't",
+    "DON'T",
+    "I'll",
+    "we've",
+    "they'RE",
+    "it's",
+    "O'Brien",
+    "rock'n'roll",
+    "'s",
+    "''",
+    "'",
+    "naïve",
+    "Straße",
+    "İstanbul",
+    "ǅ",
+    "ﬁne",
+    "Привет",
+    "мир",
+    "Κόσμος",
+    "שלום",
+    "مرحبا",
+    "नमस्ते",
+    "สวัสดี",
+    "你好",
+    "世界",
+    "日本語",
+    "カタカナ",
+    "한국어",
+    "ひらがな",
+    "a1b2",
+    "x_y",
+    "camelCase",
+    "e-mail",
+    "user@example.org",
+    "https://example.org/a?b=c",
+    "1,000.50",
+    "3.14e-10",
+    "0x1F",
+    "½",
+    "²",
+    "Ⅷ",
+    "١٢٣",
+    "१२३",
+    "...",
+    "!?",
+    "--",
+    "—",
+    "“x”",
+    "(a)",
+    "[b]",
+    "{c}",
+    "<d>",
+    "&amp;",
+    "#",
+    "$5",
+    "€5",
+    "%",
+    "^",
+    "~",
+    "`",
+    "|",
+    "\\",
 )
 CODE = (
     "def f(x: int) -> str:\n    return f\"{x!r}\"\n",
@@ -84,7 +160,7 @@ CODE = (
 )  # fmt: skip
 EMOJI = ("😀", "👍🏽", "👩‍👩‍👧‍👦", "🇩🇪", "❤️", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "1️⃣", "🧑🏿‍🚀", "☕", "©️")
 MARKS = ("\u0301", "\u0308", "\u0327", "\u200d", "\ufe0f", "\u200b", "\u00ad", "\u0345", "\u0e31", "\u093f")
-CONTROLS = tuple(map(chr, (*range(1, 32), 0x7F, *range(0x80, 0xA0)))) + ("\0", "\ufeff", "\ufffd", "\uffff")
+CONTROLS = (*map(chr, (*range(1, 32), 0x7F, *range(0x80, 0xA0))), "\0", "\ufeff", "\ufffd", "\uffff")
 
 
 def many_strings(count: int, seed: int) -> list[str]:
@@ -137,7 +213,7 @@ def _emoji(source: random.Random) -> str:
 
 def _marked(source: random.Random) -> str:
     """Letters with marks upon them, and marks upon nothing."""
-    letters = source.choices("aeiouAEIOUnszgкиеअกあ .'1", k=source.randint(2, 15))
+    letters = source.choices("aeiouAEIOUnszgкиеअกあ .'1", k=source.randint(2, 15))  # noqa: RUF001 - Cyrillic
     marks = [source.choice(["", *MARKS]) + source.choice(["", "", *MARKS]) for _ in letters]
     return "".join(letter + mark for letter, mark in zip(letters, marks, strict=True))
 

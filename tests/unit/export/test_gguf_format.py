@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,10 @@ def test_fields_and_tensor_sizes_come_back(tmp_path: Path) -> None:
     fields = FIELDS | {"a.flag": True, "a.number": 0.5, "a.nested": [[1, 2], [3]]}
     head = parse_head(written(tmp_path, gguf_bytes(fields, {"token_embd.weight": [64, 16], "norm": [64]})))
     assert head.fields == fields
-    assert head.tensor_elements == {"token_embd.weight": 1024, "norm": 64}
+    shapes = {
+        name: (tensor.shape, tensor.kind.name, tensor.size_bytes) for name, tensor in head.tensors.items()
+    }
+    assert shapes == {"token_embd.weight": ((16, 64), "F32", 4096), "norm": ((64,), "F32", 256)}
 
 
 @settings(max_examples=50)
@@ -41,9 +45,24 @@ def test_a_broken_file_is_one_clear_error(tmp_path: Path) -> None:
         read_gguf(written(tmp_path, b"GGUF"))
 
 
-def test_one_part_of_several_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConversionError, match="one part of several"):
-        read_gguf(written(tmp_path, gguf_bytes(FIELDS | {"split.count": 3})))
+def test_a_tensor_of_an_unknown_type_is_refused_by_its_number(tmp_path: Path) -> None:
+    content = gguf_bytes(FIELDS, {"a": [2]})
+    at = content.rindex(b"a" + struct.pack("<IQ", 1, 2)) + 13
+    with pytest.raises(ConversionError, match=r"tensor a is of type 99, which is not known\): convert"):
+        read_gguf(written(tmp_path, content[:at] + struct.pack("<I", 99) + content[at + 4 :]))
+
+
+def test_rows_that_do_not_fill_blocks_are_called_damage(tmp_path: Path) -> None:
+    content = gguf_bytes(FIELDS, {"a": [2]})
+    at = content.rindex(b"a" + struct.pack("<IQ", 1, 2)) + 13
+    with pytest.raises(ConversionError, match=r"no multiple of Q4_1's blocks"):
+        read_gguf(written(tmp_path, content[:at] + struct.pack("<I", 3) + content[at + 4 :]))
+
+
+@pytest.mark.parametrize("alignment", [0, "32", 1 << 30])
+def test_an_impossible_alignment_is_called_damage(tmp_path: Path, alignment: int | str) -> None:
+    with pytest.raises(ConversionError, match="an alignment of"):
+        read_gguf(written(tmp_path, gguf_bytes(FIELDS | {"general.alignment": alignment}, {"a": [2]})))
 
 
 def test_the_description_tells_context_and_end_tokens(tmp_path: Path) -> None:

@@ -11,9 +11,7 @@ from tests.unit.export.gguf_bytes import FIELDS
 
 
 def gguf(**fields: Any) -> GgufFile:
-    return GgufFile(
-        path=Path("m.gguf"), fields={**FIELDS, **fields}, parameter_count=1, largest_tensor=1, size_bytes=1
-    )
+    return GgufFile(path=Path("m.gguf"), fields={**FIELDS, **fields}, tensors={})
 
 
 def test_the_templates_of_a_gguf_file_are_written_where_transformers_looks(tmp_path: Path) -> None:
