@@ -46,9 +46,11 @@ def default_gguf(folder: Path) -> Path:
 
 
 def fingerprint(folder: Path) -> str:
-    """A hash over every file of a converted model, its manifest without the time in it."""
+    """A hash over every file of a converted model but its report, its manifest without the time in it."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.name.startswith("report"):  # holds times
+            continue
         content = path.read_bytes()
         if path.name == "manifest.json":
             manifest = {key: value for key, value in json.loads(content).items() if key not in VARYING}
