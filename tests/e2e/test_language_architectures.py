@@ -27,9 +27,9 @@ COMPRESSED = ("int8", "int4")
 TOOLS = ("optimum-intel", "transformers", "nncf", "openvino-genai")
 FULLY_CHECKED = "gemma3_text"
 
-# In units of the logits' standard deviation; `typical` is the median token's root mean square. Measured on the 18
-# architectures: see docs/text-models.md; FP16 0.009 at most, INT8 0.022, INT4 0.26. A model with its two layers
-# exchanged, or the rows of one matrix in reverse, is 0.4 or more off.
+# In units of the logits' standard deviation; `typical` is the median token's root mean square.
+# docs/text-models.md has what was measured. A model with its two layers exchanged, or the rows of one
+# matrix in reverse, is at least 0.4 off.
 FP16_LARGEST, INT8_TYPICAL, INT4_TYPICAL = 0.02, 0.04, 0.35
 LOGPROB = 0.01
 

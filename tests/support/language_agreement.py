@@ -168,7 +168,7 @@ def measure(source: Path, folder: Path) -> dict[str, dict[str, Any]]:
 def main(root: Path, architectures: Sequence[str]) -> None:
     figures = {}
     for name in architectures:
-        gc.freeze()  # the export collects garbage four times, which takes seconds with torch's objects in reach
+        gc.freeze()  # the export collects garbage four times, slowly with all of torch's objects in reach
         source, folder = root / "source" / name, root / "converted" / name
         write_tiny_language_model(name, source)
         convert_all(source, folder)

@@ -22,5 +22,7 @@ def test_sixteen_bit_weights_are_taken(tmp_path: Path) -> None:
 
 def test_weights_that_are_compressed_already_are_refused(tmp_path: Path) -> None:
     save(tmp_path, opset.constant(np.ones((4, 16), np.uint8)))
-    with pytest.raises(ConversionError, match="openvino_model.xml holds u8 weights: .* --weight-format fp16"):
+    with pytest.raises(
+        ConversionError, match=r"openvino_model\.xml holds u8 weights: .* --weight-format fp16"
+    ):
         refuse_compressed(tmp_path)
