@@ -22,6 +22,7 @@ EXACT = {
     "KV_CACHE_PRECISION": "f32",
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
 }
+POSITIONS = 192  # read at once for several prompts
 REPORTED = ("INFERENCE_PRECISION_HINT", "KV_CACHE_PRECISION", "DYNAMIC_QUANTIZATION_GROUP_SIZE")
 
 
@@ -60,11 +61,14 @@ class OpenVinoModel:
         """Generate for all prompts at once; see LanguageModel."""
         self._request.reset_state()
         written = np.empty((len(prompts), new_tokens), dtype=np.int64)
-        ids, past = prompts, 0
+        # The IR returns the logits of all that it reads: a few positions of all prompts at a time bound them.
+        width = max(1, POSITIONS // len(prompts))
+        for past in range(0, prompts.shape[1], width):
+            last = self._infer(prompts[:, past : past + width], past)[:, -1]
         for step in range(new_tokens):
-            written[:, step] = self._infer(ids, past)[:, -1].argmax(axis=-1)
-            past += ids.shape[1]
-            ids = written[:, step : step + 1]
+            written[:, step] = last.argmax(axis=-1)
+            if step + 1 < new_tokens:
+                last = self._infer(written[:, step : step + 1], prompts.shape[1] + step)[:, -1]
         return written
 
     def _infer(self, ids: NDArray[np.int64], past: int) -> NDArray[np.float32]:
