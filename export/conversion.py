@@ -12,7 +12,7 @@ from export.resources import Need, check_resources, gguf_need
 from export.sources import DemoSource, FolderSource, GgufSource, HubSource, PackageSource, Source
 from export.tool_format import tool_format
 from export.versions import tool_versions
-from service.manifest import ImageLimits, write_manifest
+from service.manifest import ImageLimits, Manifest, write_manifest
 from service.manifest import Source as SourceRecord
 
 # What loads a model runtime is imported where it is used: "already converted" must not pay for it.
@@ -23,6 +23,7 @@ def convert(source: Source, request: Request, steps: Steps) -> None:
 
     Raises:
         ConversionError: when it can't be done; the message says what to do next.
+        QualityError: when the model is too far from its source and that is not accepted.
     """
     with workspace(request.output) as work:
         if isinstance(source, DemoSource):
@@ -33,7 +34,10 @@ def convert(source: Source, request: Request, steps: Steps) -> None:
             converted = _convert_gguf(source, request, work, steps)
         _try_out(work.model, converted.image_limits, request.device, steps)
         versions = tool_versions(with_torch=isinstance(source, HubSource | FolderSource | DemoSource))
-        write_manifest(work.model, converted.manifest(request, versions, tool_format(work.model)))
+        manifest = converted.manifest(request, versions, tool_format(work.model))
+        write_manifest(work.model, manifest)
+        if request.verify:
+            _verify(source, manifest, request, work, steps)
         work.publish()
 
 
@@ -102,6 +106,14 @@ def _convert_with_optimum(
     from export.huggingface import convert_huggingface
 
     return convert_huggingface(source, request, work, steps)
+
+
+def _verify(source: Source, manifest: Manifest, request: Request, work: Workspace, steps: Steps) -> None:
+    from export.quality.publication import verify_before_publishing
+
+    verify_before_publishing(
+        work.model, source, manifest, request.output, work.root, steps, accept=request.accept
+    )
 
 
 def _try_out(folder: Path, images: ImageLimits | None, device: str, steps: Steps) -> None:

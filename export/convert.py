@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from export.conversion import convert
-from export.existing import default_output, is_already_converted
+from export.existing import default_output, is_already_converted, is_unverified
 from export.progress import Steps
+from export.quality.errors import EXIT_CODE, QualityError
 from export.quiet import native_output_hidden
 from export.request import Request
 from export.sources import resolve_source, slug
@@ -71,6 +72,12 @@ def command(
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Convert again, replacing the model there.")] = False,
+    no_verify: Annotated[
+        bool, typer.Option("--no-verify", help="Do not compare the converted model with its source.")
+    ] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Publish a model whose quality is below its threshold, too.")
+    ] = False,
 ) -> None:
     """Convert a model to an OpenVINO folder that tiber-serve serves.
 
@@ -81,11 +88,25 @@ def command(
     """
     resolved = resolve_source(source, revision)
     called = _checked_name(name) if name is not None else resolved.name
+    if no_verify and accept:
+        raise ConfigError("--accept needs the comparison that --no-verify leaves out: give one of them")
     place = Path(output or default_output(called, weights)).expanduser().resolve()
-    request = Request(name=called, output=place, weights=weights, device=device, force=force, task=task)
+    request = Request(
+        name=called,
+        output=place,
+        weights=weights,
+        device=device,
+        force=force,
+        task=task,
+        verify=not no_verify,
+        accept=accept,
+    )
     console = Console(stderr=True)
     if is_already_converted(resolved, request):
         console.print(f"already converted: {escape(str(place))}", highlight=False, soft_wrap=True)
+        if request.verify and is_unverified(place):
+            hint = f"not verified: run python export/verify.py {escape(str(place))}"
+            console.print(hint, highlight=False, soft_wrap=True)
     else:
         with native_output_hidden():
             convert(resolved, request, Steps(console))
@@ -103,6 +124,8 @@ def main() -> None:
         _fail(f"{error.format_message().replace(chr(10), ' ')} (see --help)", error.exit_code)
     except ConfigError as error:
         _fail(error.message, 2)
+    except QualityError as error:
+        _fail(error.message, EXIT_CODE)
     except TiberError as error:
         _fail(error.message, 1)
     except _Interrupted:

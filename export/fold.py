@@ -77,6 +77,11 @@ def _replace(root: "openvino.Node", users: list["openvino.Input"]) -> None:
         user.replace_source_output(replacement.output(0))
 
 
+def constant_values(node: "openvino.Node") -> NDArray[Any]:
+    """What constants and the unpacking that ends at `node` come to."""
+    return _evaluate(node)
+
+
 def _evaluate(node: "openvino.Node") -> NDArray[Any]:
     kind = node.get_type_name()
     if kind == "Constant":

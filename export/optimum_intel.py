@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 from export.errors import ConversionError
+from export.torch_threads import let_threads_sleep
 from service.manifest import Task
 
 
@@ -16,6 +17,7 @@ def require_extra() -> None:
     Raises:
         ConversionError: when it is not there.
     """
+    let_threads_sleep()
     for module in ("torch", "transformers", "optimum"):
         if importlib.util.find_spec(module) is None:
             raise ConversionError(

@@ -9,7 +9,11 @@ from service.manifest import Source as SourceRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One conversion: `name` is what the service will call the model; no `task` means the model's own."""
+    """One conversion: `name` is what the service will call the model; no `task` means the model's own.
+
+    With `verify` the model is compared with its source before it is published; with `accept` it is
+    published although it is beyond its limits.
+    """
 
     name: str
     output: Path
@@ -17,6 +21,8 @@ class Request:
     device: Device
     force: bool
     task: Task | None = None
+    verify: bool = True
+    accept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,9 @@ class OpenVinoModel:
             self._compiled = core.compile_model(loaded, device, dict(properties))
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-            raise ConversionError(f"the model does not load on {device} ({reason}): convert it again") from error
+            raise ConversionError(
+                f"the model does not load on {device} ({reason}): convert it again"
+            ) from error
         self._request = self._compiled.create_infer_request()
         self._inputs = {name for port in self._compiled.inputs for name in port.get_names()}
 
@@ -55,7 +57,7 @@ class OpenVinoModel:
     def logits(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Read `ids` [T] at once; see LanguageModel."""
         self._request.reset_state()
-        return self._infer(ids[None], past=0)[0]
+        return np.asarray(self._infer(ids[None], past=0)[0])
 
     def continue_greedily(self, prompts: NDArray[np.int64], new_tokens: int) -> NDArray[np.int64]:
         """Generate for all prompts at once; see LanguageModel."""

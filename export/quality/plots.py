@@ -1,7 +1,7 @@
 """Draws a report's figures as SVG files."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from export.quality.report import Report
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 KL_FILE, KINDS_FILE, GREEDY_FILE = "report-kl.svg", "report-kinds.svg", "report-greedy.svg"
 FILES = (KL_FILE, KINDS_FILE, GREEDY_FILE)
 BLUE, ORANGE, GREY = "#0068b5", "#e96115", "#5b6673"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -52,8 +52,11 @@ def _paint_kl(report: Report, axes: "Axes") -> None:
     total = max(1, sum(histogram.counts))
     axes.stairs([100 * count / total for count in histogram.counts], histogram.edges, fill=True, color=BLUE)
     axes.set_xscale("log")
-    axes.set_ylim(bottom=0)
-    for value, name, side in ((measures.kl_mean, "mean", "right"), (measures.kl_p99, "99th percentile", "left")):
+    axes.set_ylim(0, 115 * max(histogram.counts) / total or 1)  # room for the names of the lines
+    for value, name, side in (
+        (measures.kl_mean, "mean", "right"),
+        (measures.kl_p99, "99th percentile", "left"),
+    ):
         if value > 0:
             axes.axvline(value, color=ORANGE, linewidth=1.5)
             axes.annotate(
@@ -75,7 +78,9 @@ def _paint_kinds(report: Report, axes: "Axes") -> None:
     top1 = [100 * report.by_kind[kind].top1_agreement for kind in kinds]
     sure = [100 * report.by_kind[kind].confident_agreement for kind in kinds]
     axes.barh([row - 0.2 for row in rows], top1, height=0.36, color=BLUE, label="all positions")
-    axes.barh([row + 0.2 for row in rows], sure, height=0.36, color="#8fc0e8", label="where the source is sure")
+    axes.barh(
+        [row + 0.2 for row in rows], sure, height=0.36, color="#8fc0e8", label="where the source is sure"
+    )
     for row, kind in enumerate(kinds):
         label = f"{top1[row]:.1f}   perplexity x{report.by_kind[kind].perplexity_ratio:.3f}"
         axes.annotate(label, (101, row), va="center", fontsize=9, color=GREY, annotation_clip=False)

@@ -1,4 +1,8 @@
-"""Reads the fixed text set, which is this project's own but for one passage of a work in the public domain."""
+"""Reads the fixed text set.
+
+It is this project's own but for one passage in the public domain, prose/alice: the beginning of Lewis Carroll's
+Alice's Adventures in Wonderland (1865).
+"""
 
 import hashlib
 from collections.abc import Iterator

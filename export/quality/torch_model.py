@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.quality.errors import NotVerifiableError
+from export.torch_threads import let_threads_sleep
 
 
 class TorchModel:
@@ -22,6 +23,7 @@ class TorchModel:
         Raises:
             NotVerifiableError: when transformers can't load it.
         """
+        let_threads_sleep()
         import torch
         from transformers import AutoModelForCausalLM
 
@@ -44,7 +46,7 @@ class TorchModel:
 
     def logits(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Read `ids` [T] at once; see LanguageModel."""
-        return self._run(ids[None], None)[0][0]
+        return np.asarray(self._run(ids[None], None)[0][0])
 
     def continue_greedily(self, prompts: NDArray[np.int64], new_tokens: int) -> NDArray[np.int64]:
         """Generate for all prompts at once; see LanguageModel."""
