@@ -26,6 +26,7 @@ def convert(source: Source, request: Request, steps: Steps) -> None:
 
     Raises:
         ConversionError: when it can't be done; the message says what to do next.
+        QualityError: when the model is too far from its source and that is not accepted.
     """
     _check_weights(request)
     with workspace(request.output) as work:
@@ -41,7 +42,10 @@ def convert(source: Source, request: Request, steps: Steps) -> None:
             converted = _convert_gguf(source, request, work, steps)
         _try_out(work.model, converted.image_limits, request.device, steps)
         versions = tool_versions(with_torch=isinstance(source, HubSource | FolderSource | DemoSource))
-        write_manifest(work.model, converted.manifest(request, versions, tool_format(work.model)))
+        manifest = converted.manifest(request, versions, tool_format(work.model))
+        write_manifest(work.model, manifest)
+        if request.verify:
+            _verify(source, manifest, request, work, steps)
         work.publish()
 
 
@@ -50,10 +54,6 @@ def _check_weights(request: Request) -> None:
         from export.gaudi.formats import require_known
 
         require_known(request.weights)
-    elif request.weights in ("fp8", "bf16"):
-        raise ConfigError(
-            f"--weights {request.weights} is for --device GAUDI alone: choose int8, int4 or fp16"
-        )
 
 
 def _convert_for_gaudi(source: Source, request: Request, work: Workspace, steps: Steps) -> Manifest:
@@ -149,6 +149,12 @@ def _convert_with_optimum(
     from export.huggingface import convert_huggingface
 
     return convert_huggingface(source, request, work, steps)
+
+
+def _verify(source: Source, manifest: Manifest, request: Request, work: Workspace, steps: Steps) -> None:
+    from export.quality.publication import verify_before_publishing
+
+    verify_before_publishing(work.model, source, manifest, request, work.root, steps)
 
 
 def _try_out(folder: Path, images: ImageLimits | None, device: str, steps: Steps) -> None:

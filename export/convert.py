@@ -28,12 +28,15 @@ from rich.markup import escape
 from export.command_help import GroupedCommand
 from export.conversion import convert
 from export.cores import bound_cores, usable_cores
-from export.existing import default_output, is_already_converted
+from export.existing import default_output, is_already_converted, is_unverified
 from export.explain import explain
-from export.interrupt import EXIT_CODE, Interrupted, Interrupts
+from export.interrupt import EXIT_CODE as INTERRUPTED
+from export.interrupt import Interrupted, Interrupts
 from export.outcome import Status, failure, success
 from export.progress import Steps
 from export.publish import abandon, is_model_folder
+from export.quality.errors import EXIT_CODE as QUALITY
+from export.quality.errors import QualityError
 from export.quiet import native_output_hidden
 from export.recipe import Method
 from export.recipes import recommended_weights
@@ -195,6 +198,22 @@ def command(
             "--json", help="One JSON object on stdout, JSON lines on stderr.", rich_help_panel=RUNNING
         ),
     ] = False,
+    no_verify: Annotated[
+        bool,
+        typer.Option(
+            "--no-verify",
+            help="Do not compare the converted model with its source.",
+            rich_help_panel=SOURCES,
+        ),
+    ] = False,
+    accept: Annotated[
+        bool,
+        typer.Option(
+            "--accept",
+            help="Publish a model whose quality is below its threshold, too.",
+            rich_help_panel=SOURCES,
+        ),
+    ] = False,
 ) -> None:
     """Convert a model to an OpenVINO folder that tiber-serve serves.
 
@@ -213,6 +232,8 @@ def command(
     resolved = resolve_source(source, revision)
     called = _checked_name(name) if name is not None else resolved.name
     stored_as = weights or recommended_weights(served_on)
+    if no_verify and accept:
+        raise ConfigError("--accept needs the comparison that --no-verify leaves out: give one of them")
     place = Path(output or default_output(called, stored_as, served_on)).expanduser().resolve()
     if jobs is not None:
         bound_cores(jobs)
@@ -227,6 +248,8 @@ def command(
         calibration=calibration,
         offline=offline,
         allow_pickle=allow_pickle,
+        verify=not no_verify,
+        accept=accept,
         jobs=jobs or min(DEFAULT_DOWNLOADS, usable_cores()),
     )
     request.recipe_for(None, None)  # refuses what the device has no recipe for, before anything is done
@@ -238,6 +261,8 @@ def command(
     context.obj.tidy_with(partial(abandon, place, keep_parent=place.parent.exists()))
     status = _convert(resolved, request, steps)
     steps.note(f"{status.replace('-', ' ')}: {escape(str(place))}")
+    if status == "already-converted" and request.verify and is_unverified(place):
+        steps.note(f"not verified: run python export/verify.py {escape(str(place))}")
     pushed = publisher(place, resolved, steps) if publisher else None
     line = success(status, place, time.monotonic() - began_s, pushed) if as_json else str(place)
     sys.stdout.write(f"{line}\n")
@@ -254,10 +279,12 @@ def main() -> None:
         _fail(f"{error.format_message().replace(chr(10), ' ')} (see --help)", error.exit_code, began_s)
     except ConfigError as error:
         _fail(error.message, 2, began_s)
+    except QualityError as error:
+        _fail(error.message, QUALITY, began_s)
     except TiberError as error:
         _fail(error.message, 1, began_s)
     except Interrupted as error:
-        _fail(f"interrupted: {str(error) or 'the output is as it was before'}", EXIT_CODE, began_s)
+        _fail(f"interrupted: {str(error) or 'the output is as it was before'}", INTERRUPTED, began_s)
 
 
 def _convert(source: Source, request: Request, steps: Steps) -> Status:

@@ -12,6 +12,7 @@ from export.sources import DemoSource, FolderSource, GgufSource, HubSource, Sour
 from service.errors import ConfigError
 from service.manifest import Manifest, read_manifest
 
+REPORT_FILE = "report.json"  # as export.quality.report names it
 DEMO_PARTS = Path(__file__).with_name("demo_vlm")
 
 
@@ -30,6 +31,13 @@ def is_already_converted(source: Source, request: Request) -> bool:
     if difference is None:
         return True
     raise ConfigError(f"{request.output} holds {difference}: use --force, or choose another --output")
+
+
+def is_unverified(folder: Path) -> bool:
+    """Whether the converted folder could be compared with its source, and has no report of it."""
+    manifest = read_manifest(folder)
+    comparable = manifest.task == "text-generation" and manifest.engine == "openvino"
+    return comparable and not (folder / REPORT_FILE).is_file()
 
 
 def _difference(manifest: Manifest, source: Source, request: Request) -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from export.architecture import read_config
 from export.errors import ConversionError
+from export.torch_threads import let_threads_sleep
 from export.transformers_limits import TEXT_TASK, as_tried, check_transformers
 from service.manifest import Task
 
@@ -18,6 +19,7 @@ def require_extra() -> None:
     Raises:
         ConversionError: when it is not there.
     """
+    let_threads_sleep()
     for module in ("torch", "transformers", "optimum"):
         if importlib.util.find_spec(module) is None:
             raise ConversionError(

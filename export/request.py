@@ -16,6 +16,8 @@ class Request:
 
     `jobs` is how many files are downloaded at once; what computes is bounded for the whole process.
     No `method` means the recipe's, no `calibration` the text that comes with the project.
+    With `verify` the model is compared with its source before it is published; with `accept` it is
+    published although it is beyond its limits.
     """
 
     name: str
@@ -44,6 +46,9 @@ class Request:
             method=self.method,
             calibration=self.calibration,
         )
+
+    verify: bool = True
+    accept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Measures how far a converted model is from its source."""
