@@ -28,7 +28,9 @@ def _load_source(text: str) -> "PreTrainedModel":
 
     source = resolve_source(text)
     if isinstance(source, FolderSource):
-        return AutoModelForCausalLM.from_pretrained(source.path, dtype=torch.float32, local_files_only=True)
+        return AutoModelForCausalLM.from_pretrained(
+            source.path, dtype=torch.float32, local_files_only=True, use_safetensors=True
+        )
     if isinstance(source, GgufSource):
         return read_model(source.path)
     if isinstance(source, HubSource | DemoSource):

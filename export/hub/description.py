@@ -5,6 +5,7 @@ from pathlib import Path
 from export.architecture import find_task, read_config
 from export.request import Request
 from export.sources import HubSource
+from export.transformers_limits import check_transformers
 from export.vision import check_convertible
 
 
@@ -17,3 +18,5 @@ def check_description(folder: Path, source: HubSource, request: Request) -> None
     config = read_config(folder)
     if find_task(config, source.repo_id, request.task) == "image-text-to-text":
         check_convertible(config, source.repo_id)
+    elif request.device != "GAUDI":  # that needs no optimum-intel
+        check_transformers(str(config.get("model_type")), source.repo_id)

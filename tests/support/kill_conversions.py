@@ -60,7 +60,8 @@ def fingerprint(folder: Path) -> str:
 
 
 def convert(gguf: Path, output: Path, *more: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, str(ROOT / "export" / "convert.py"), str(gguf), "--output", str(output), *more]
+    command = [sys.executable, str(ROOT / "export" / "convert.py"), str(gguf), "--output", str(output)]
+    command += ["--no-verify", *more]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
