@@ -60,11 +60,12 @@ def _difference(manifest: Manifest, source: Source, request: Request) -> str | N
 
 
 def _recipe_difference(manifest: Manifest, request: Request) -> str | None:
-    """How the weights there were made otherwise; folders of before recipes were recorded tell nothing."""
-    there = manifest.recipe
+    """How the weights there were made otherwise; folders of before recipes tell nothing else."""
+    there, is_gguf = manifest.recipe, manifest.source.kind in ("gguf", "package")
     if there is None:
-        return None
-    model_id = None if manifest.source.kind in ("gguf", "package") else manifest.source.identity
+        is_inexact = is_gguf and manifest.task == "text-generation" and manifest.engine == "openvino"
+        return "weights that an earlier version did not read exactly" if is_inexact else None
+    model_id = None if is_gguf else manifest.source.identity
     wanted = request.recipe_for(manifest.architecture, model_id)
     if there.method != wanted.method:
         return f"weights made with the method {there.method}, not {wanted.method}"

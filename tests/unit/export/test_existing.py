@@ -16,7 +16,10 @@ def request(output: Path, **changes: object) -> Request:
     return Request(**fields | changes)  # type: ignore[arg-type]  # the tests choose the fields
 
 
-def publish(output: Path, source: Source, revision: str | None = None, recipe: Recipe | None = None) -> None:
+PLAIN = Recipe(mode="int8_asym")
+
+
+def publish(output: Path, source: Source, revision: str | None = None, recipe: Recipe | None = PLAIN) -> None:
     output.mkdir()
     (output / "openvino_model.xml").write_text("")
     record = SourceRecord(
@@ -27,7 +30,7 @@ def publish(output: Path, source: Source, revision: str | None = None, recipe: R
         source=record,
         task="text-generation",
         architecture="llama",
-        weight_format="int4" if recipe else "int8",
+        weight_format="int4" if recipe and recipe.mode.startswith("int4") else "int8",
         group_size=None,
         device="CPU",
         context_length=8,
@@ -41,6 +44,12 @@ def publish(output: Path, source: Source, revision: str | None = None, recipe: R
 
 def test_nothing_there_is_not_converted(tmp_path: Path) -> None:
     assert not is_already_converted(DEFAULT, request(tmp_path / "m"))
+
+
+def test_weights_of_before_gguf_files_were_read_exactly_are_told(tmp_path: Path) -> None:
+    publish(tmp_path / "m", DEFAULT, recipe=None)
+    with pytest.raises(ConfigError, match="an earlier version did not read exactly: use --force"):
+        is_already_converted(DEFAULT, request(tmp_path / "m"))
 
 
 def test_the_same_again_is_already_converted(tmp_path: Path) -> None:
