@@ -47,10 +47,11 @@ def _write(file: BinaryIO, name: str, tensor: Tensor, geometry: Geometry) -> _Pl
     file.write(bytes(-file.tell() % ALIGNMENT))
     offset = file.tell()
     heads = _interleaved_heads(name, geometry)
+    dtype: type[np.floating[Any]]
     if len(tensor.shape) == 1 or heads:
         values = unpack(tensor)
-        dtype = np.float32 if len(tensor.shape) == 1 or exceeds_f16(values, name) else np.float16
-        exceeds_f16(values, name)
+        is_beyond = exceeds_f16(values, name)
+        dtype = np.float32 if is_beyond or len(tensor.shape) == 1 else np.float16
         file.write((_halves_apart(values, heads) if heads else values).astype(dtype).tobytes())
         return _Place(offset=offset, dtype=dtype, shape=tensor.shape)
     for dtype in (np.float16, np.float32):
