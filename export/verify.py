@@ -20,6 +20,7 @@ from rich.markup import escape
 
 from export.progress import Steps
 from export.quality.errors import EXIT_CODE, QualityError
+from export.quality.runtime import Runtime
 from export.quiet import native_output_hidden
 from export.request import Request
 from export.sources import resolve_source
@@ -65,6 +66,13 @@ def command(
         typer.Option(metavar="SOURCE", help="The source, as for convert.py; the folder's own if not given."),
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
+    reference: Annotated[
+        Runtime | None,
+        typer.Option(
+            help="What runs the source; transformers where it is installed with torch if not given. "
+            "openvino takes GGUF files alone, read as the conversion reads them."
+        ),
+    ] = None,
     layers: Annotated[
         bool, typer.Option("--layers", help="Also measure the error of each group of layers alone.")
     ] = False,
@@ -92,7 +100,7 @@ def command(
     steps = Steps(Console(stderr=True))
     with native_output_hidden(), TemporaryDirectory(prefix="tiber-verify-") as scratch:
         origin = local_files(source, Path(scratch) / "download", _as_converted(folder, manifest), steps)
-        report = verify(folder, origin, Path(scratch) / "quality", steps)
+        report = verify(folder, origin, Path(scratch) / "quality", steps, reference)
         if layers:
             from export.quality.layers import measure_layers
 

@@ -170,7 +170,7 @@ def _measure(
 
 
 def squared_logit_error(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> NDArray[np.float64]:
-    """For logits [T, V] the mean square of the differences, [T]; a shift of all is left out."""
+    """For logits [T, V] the mean square of the differences, [T]; a shift of all means nothing."""
     difference = theirs - ours
     return np.asarray(difference.var(axis=1), dtype=np.float64)
 

@@ -146,6 +146,7 @@ def _circumstances(report: Report) -> str:
     return "\n".join(
         (
             f"- Source: {source.kind} {source.identity}" + (f" ({version})" if version else ""),
+            f"- Compared with: {report.against}, run by {report.reference.runtime} in {report.reference.dtype}",
             f"- Converted {report.converted_at:%Y-%m-%d %H:%M} UTC, compared "
             f"{report.verified_at:%Y-%m-%d %H:%M} UTC in {report.seconds:.0f} s",
             f"- Texts: {texts.passages} passages, {texts.tokens} tokens, {texts.cut} cut at "

@@ -8,7 +8,8 @@ from export.architecture import read_json
 from export.errors import ConversionError
 from export.gguf.file import read_gguf
 from export.quality.errors import NotVerifiableError
-from export.quality.reference import Runtime, source_bytes
+from export.quality.reference import source_bytes
+from export.quality.runtime import Runtime
 from export.quality.texts import MAX_TOKENS
 from export.resources import RUNTIME_BYTES, readable
 from service.manifest import TOKENIZER_FILE

@@ -4,7 +4,6 @@ import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from export.gguf.parts import part_paths
 from export.progress import Steps
@@ -12,8 +11,9 @@ from export.publish import MODEL_FILE
 from export.quality.errors import NotVerifiableError
 from export.quality.models import LanguageModel
 from export.quality.openvino_model import EXACT, OpenVinoModel
+from export.quality.runtime import Runtime
+from service.errors import ConfigError
 
-Runtime = Literal["transformers", "openvino"]
 WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 
 
@@ -54,17 +54,26 @@ def open_reference(path: Path, scratch: Path, steps: Steps, *, runtime: Runtime,
     return Reference(model=exact_model, runtime="openvino", dtype="float32", size_bytes=size)
 
 
-def choose_runtime(path: Path, find: Callable[[str], object] = importlib.util.find_spec) -> Runtime:
-    """transformers where it is installed with torch: it shares no code with the conversion.
+def choose_runtime(
+    path: Path, wanted: Runtime | None = None, find: Callable[[str], object] = importlib.util.find_spec
+) -> Runtime:
+    """`wanted`, else transformers where it is installed with torch: it shares no code with the conversion.
 
     Raises:
-        NotVerifiableError: when a folder needs it and it is not there.
+        ConfigError: when OpenVINO is wanted for a folder, which only transformers reads.
+        NotVerifiableError: when transformers is needed and not there.
     """
+    if wanted == "openvino":
+        if not path.is_file():
+            raise ConfigError(
+                "--reference openvino is for GGUF files: leave it out for a Hugging Face folder"
+            )
+        return "openvino"
     needed = ("torch", "transformers", *(("gguf", "accelerate") if path.is_file() else ()))
     missing = [name for name in needed if find(name) is None]
     if not missing:
         return "transformers"
-    if path.is_file():
+    if path.is_file() and wanted is None:
         return "openvino"
     raise NotVerifiableError(
         f"comparing with {path.name} needs {', '.join(missing)}: "

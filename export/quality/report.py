@@ -112,6 +112,7 @@ class Report(_Model):
     model: str
     weight_format: str
     source: Source
+    against: str = pydantic.Field(description="name of the file or folder that the source was read from")
     converted_at: datetime
     verified_at: datetime
     texts: TextSet

@@ -1,7 +1,7 @@
 """Reads the fixed text set.
 
-It is this project's own but for one passage in the public domain, prose/alice: the first lines of Carroll's
-Alice's Adventures in Wonderland (1865).
+It is this project's own but for one passage in the public domain, prose/alice: the beginning of
+Lewis Carroll's Alice's Adventures in Wonderland (1865).
 """
 
 import hashlib

@@ -20,6 +20,7 @@ from export.quality.need import choose_exactness, parameter_count
 from export.quality.openvino_model import SERVED, OpenVinoModel
 from export.quality.reference import Reference, choose_runtime, open_reference
 from export.quality.report import GreedyPrefixes, Machine, Measures, Report, Runner, TextSet
+from export.quality.runtime import Runtime
 from export.quality.speed import Timed, decode_tokens_per_s
 from export.quality.summary import histogram, summarise
 from export.quality.texts import KINDS, MAX_TOKENS, Sample, encode_passages, read_passages, set_sha256
@@ -41,13 +42,14 @@ class _Pair:
     device: str
 
 
-def verify(folder: Path, source: Path, scratch: Path, steps: Steps) -> Report:
+def verify(folder: Path, source: Path, scratch: Path, steps: Steps, wanted: Runtime | None = None) -> Report:
     """Compare the model in `folder` with its source, a GGUF file or a Hugging Face folder.
 
     Only one passage's logits of each model are in memory at a time. `scratch` is a folder to be made for
-    files that are needed meanwhile.
+    files that are needed meanwhile, `wanted` what is to run the source.
 
     Raises:
+        ConfigError: when `wanted` can't run this source.
         NotVerifiableError: when the two can't be compared here.
     """
     began_s = time.monotonic()
@@ -55,7 +57,12 @@ def verify(folder: Path, source: Path, scratch: Path, steps: Steps) -> Report:
     refuse_unverifiable(manifest)
     parameters = parameter_count(source)
     samples = encode_passages(read_passages(), folder)
-    pair = _open(folder, source, scratch, manifest, parameters, steps)
+    runtime = choose_runtime(source, wanted)
+    exact = choose_exactness(
+        folder, source, runtime=runtime, parameters=parameters, available=available_memory()
+    )
+    reference = open_reference(source, scratch, steps, runtime=runtime, exact=exact)
+    pair = _open(folder, reference, manifest, steps)
     parts = _compare_all(pair, samples, steps)
     prompts = pick_prompts(samples)
     with steps.step("Writing greedily") as advance:
@@ -67,6 +74,7 @@ def verify(folder: Path, source: Path, scratch: Path, steps: Steps) -> Report:
         model=manifest.name,
         weight_format=manifest.weight_format,
         source=manifest.source,
+        against=source.name,
         converted_at=manifest.created_at,
         verified_at=datetime.now(UTC),
         texts=_text_set(samples),
@@ -97,14 +105,7 @@ def refuse_unverifiable(manifest: Manifest) -> None:
         )
 
 
-def _open(
-    folder: Path, source: Path, scratch: Path, manifest: Manifest, parameters: int, steps: Steps
-) -> _Pair:
-    runtime = choose_runtime(source)
-    exact = choose_exactness(
-        folder, source, runtime=runtime, parameters=parameters, available=available_memory()
-    )
-    reference = open_reference(source, scratch, steps, runtime=runtime, exact=exact)
+def _open(folder: Path, reference: Reference, manifest: Manifest, steps: Steps) -> _Pair:
     device = usable_device(manifest.device)
     with steps.step(f"Loading the converted model on {device}"):
         served = OpenVinoModel(folder / MODEL_FILE, device, SERVED.get(device, {}))
