@@ -38,10 +38,12 @@ def test_already_converted_is_one_json_object(default_model: Path, tmp_path: Pat
     outcome = json.loads(ended.stdout)
     assert (outcome["status"], outcome["folder"]) == ("already-converted", str(default_model.resolve()))
     assert outcome["manifest"]["name"] == "smollm2-135m-instruct"
-    assert json.loads(ended.stderr) == {
+    told, hint = map(json.loads, ended.stderr.splitlines())
+    assert told == {
         "event": "note",
         "text": f"already converted: {default_model.resolve()}",
     }
+    assert hint["text"].startswith("not verified: run python export/verify.py ")
 
 
 @pytest.mark.parametrize(
