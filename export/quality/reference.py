@@ -87,7 +87,6 @@ def unquantised_from_gguf(path: Path, scratch: Path, steps: Steps) -> Path:
     from export.fold import fold_low_bit_weights
     from export.gguf.model import _read_with_genai
 
-    scratch.mkdir(parents=True)
     with steps.step("Reading the source's weights") as advance:
         read = _read_with_genai(path, scratch / "read")
         model = openvino.Core().read_model(read / MODEL_FILE)
