@@ -141,12 +141,12 @@ def _runner_row(name: str, runner: Runner) -> tuple[str, ...]:
 def _circumstances(report: Report) -> str:
     texts, machine = report.texts, report.machine
     properties = ", ".join(f"{name}={value}" for name, value in report.converted.properties.items())
-    source = report.source
+    source, reference = report.source, report.reference
     version = source.revision or source.sha256
     return "\n".join(
         (
             f"- Source: {source.kind} {source.identity}" + (f" ({version})" if version else ""),
-            f"- Compared with: {report.against}, run by {report.reference.runtime} in {report.reference.dtype}",
+            f"- Compared with {report.against}, run by {reference.runtime} in {reference.dtype}",
             f"- Converted {report.converted_at:%Y-%m-%d %H:%M} UTC, compared "
             f"{report.verified_at:%Y-%m-%d %H:%M} UTC in {report.seconds:.0f} s",
             f"- Texts: {texts.passages} passages, {texts.tokens} tokens, {texts.cut} cut at "
