@@ -35,6 +35,7 @@ from export.interrupt import Interrupted, Interrupts
 from export.outcome import Status, failure, success
 from export.progress import Steps
 from export.publish import abandon, is_model_folder
+from export.publishable import refuse_to_push
 from export.quality.errors import EXIT_CODE as QUALITY
 from export.quality.errors import QualityError
 from export.quiet import native_output_hidden
@@ -263,6 +264,8 @@ def command(
     steps.note(f"{status.replace('-', ' ')}: {escape(str(place))}")
     if status == "already-converted" and request.verify and is_unverified(place):
         steps.note(f"not verified: run python export/verify.py {escape(str(place))}")
+    if publisher:
+        refuse_to_push(place, request)
     pushed = publisher(place, resolved, steps) if publisher else None
     line = success(status, place, time.monotonic() - began_s, pushed) if as_json else str(place)
     sys.stdout.write(f"{line}\n")

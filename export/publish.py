@@ -10,6 +10,7 @@ from pathlib import Path
 
 from export.errors import ConversionError
 from export.interrupt import signals_held
+from export.quality.errors import QualityError
 from service.errors import ConfigError
 from service.manifest import FILE_NAME as MANIFEST_FILE
 
@@ -99,6 +100,8 @@ def workspace(output: Path) -> Iterator[Workspace]:
             try:
                 (root / "model").mkdir(parents=True)
                 yield Workspace(output=output, root=root, model=root / "model")
+            except (ConfigError, QualityError):  # it went as far as it should
+                raise
             except Exception as error:  # tokenizers raises nothing narrower
                 message = _disk_fault(error, output.parent, free_before)
                 if message is None:

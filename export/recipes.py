@@ -171,6 +171,8 @@ def _names(models: list[str], model_id: str | None) -> bool:
 def _with_wishes(recipe: Recipe, method: Method | None, calibration: Path | None) -> Recipe:
     if method not in (None, "none") and not recipe.is_int4:
         raise ConfigError(f"--method {method} is for INT4: use it with --weights int4")
+    if method not in (None, "none") and recipe.engine != "openvino":
+        raise ConfigError(f"--method {method} is for OpenVINO: leave it out for {recipe.device}")
     chosen = replace(recipe, method=method) if method is not None else recipe
     if calibration is None:
         return chosen

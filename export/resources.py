@@ -13,6 +13,7 @@ BYTES_PER_WEIGHT: dict[WeightFormat, float] = {
     "int4": 0.75,
     "fp16": 2.0,
     "bf16": 2.0,
+    "fp8": 1.05,
 }
 RUNTIME_BYTES = 700_000_000  # interpreter and libraries: the default model peaks at 0.93 GiB, estimated 1.4
 CALIBRATION_BYTES = 700_000_000

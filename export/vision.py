@@ -156,4 +156,4 @@ def _filled(folder: Path) -> dict[str, Any]:
         return config
     from transformers import AutoConfig
 
-    return dict(AutoConfig.from_pretrained(folder, local_files_only=True).to_dict())
+    return dict(AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False).to_dict())

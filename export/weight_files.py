@@ -56,10 +56,11 @@ def _without_weights(names: Collection[str]) -> str:
     return "holds no weights (model.safetensors): get the whole model"
 
 
-def missing_shards(folder: Path) -> list[str]:
+def missing_shards(folder: Path, weights: Collection[str]) -> list[str]:
     """The weight files that the folder's index names and that are not there."""
-    index = next((folder / name for name in INDEXES if (folder / name).is_file()), None)
-    if index is None:
+    index = folder / INDEXES[any(map(is_pickle, weights))]
+    is_whole = any(name in ("model.safetensors", "pytorch_model.bin") for name in weights)
+    if is_whole or not index.is_file():
         return []
     try:
         named = set(json.loads(index.read_bytes())["weight_map"].values())

@@ -19,7 +19,7 @@ def checked_weights(folder: Path, scratch: Path, steps: Steps, *, allow_pickle: 
     """
     names = {path.name for path in folder.iterdir() if path.is_file()}
     weights = choose_weights(names, str(folder), allow_pickle=allow_pickle)
-    shards = missing_shards(folder)
+    shards = missing_shards(folder, weights)
     if shards:
         raise ConversionError(f"{folder} lacks {shards[0]}, which its index names: get the whole model")
     size = sum((folder / name).stat().st_size for name in weights)

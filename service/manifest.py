@@ -3,7 +3,7 @@
 import shlex
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -18,6 +18,10 @@ WeightFormat = Literal["int8", "int8-sym", "int4", "fp16", "bf16", "fp8"]
 Device = Literal["CPU", "GPU", "GAUDI"]
 EngineName = Literal["openvino", "vllm"]
 ToolFormat = Literal["hermes", "llama3", "mistral"]
+
+
+# Options and environment variables: they are shown as part of a command.
+Setting = Annotated[str, pydantic.StringConstraints(pattern=r"^(--[a-z0-9][a-z0-9-]*|[A-Z][A-Z0-9_]*)$")]
 
 
 class _Model(pydantic.BaseModel):
@@ -87,7 +91,7 @@ class Manifest(_Model):
     group_size: int | None
     device: Device
     engine: EngineName = "openvino"
-    launch: dict[str, str] = pydantic.Field(default={}, description="settings to start that engine with")
+    launch: dict[Setting, str] = pydantic.Field(default={}, description="settings to start that engine with")
     hardware_note: str | None = pydantic.Field(default=None, description="what was not verified, and where")
     context_length: int = pydantic.Field(gt=0, description="tokens, prompt and answer together")
     eos_token_ids: list[int] = pydantic.Field(min_length=1)

@@ -29,7 +29,11 @@ def _load_source(text: str) -> "PreTrainedModel":
     source = resolve_source(text)
     if isinstance(source, FolderSource):
         return AutoModelForCausalLM.from_pretrained(
-            source.path, dtype=torch.float32, local_files_only=True, use_safetensors=True
+            source.path,
+            dtype=torch.float32,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
         )
     if isinstance(source, GgufSource):
         return read_model(source.path)
@@ -62,7 +66,7 @@ def command(
     hush_libraries()
     with quiet_loading():
         source, quantised = _load_source(against), load(checkpoint)
-        tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint, local_files_only=True, trust_remote_code=False)
         if bf16_activations:
             leave_activations(quantised)
         sys.stdout.write(as_table(compare(source, quantised, tokenizer)) + "\n")

@@ -15,7 +15,9 @@ from export.gaudi.needs import gguf_need, loading_need, writing_need
 from export.gaudi.quantise import write_quantised
 from export.gaudi.side_files import check_tokenizer, copy_side_files, write_config, write_gguf_side_files
 from export.gaudi.tensors import StoredTensor, list_folder, list_model
+from export.gguf.exact import known_geometry
 from export.gguf.file import read_gguf
+from export.gguf.transformers_reading import left_out
 from export.progress import Steps
 from export.publish import Workspace
 from export.request import Converted, Request
@@ -73,6 +75,10 @@ def convert_gguf(
     if request.task not in (None, "text-generation"):
         raise ConversionError(f"{source.identity} is a GGUF file, and those are for text: leave --task out")
     gguf = read_gguf(path)
+    known_geometry(gguf)
+    unread = left_out(gguf)
+    if unread is not None:
+        raise ConversionError(f"transformers leaves {unread} out of {path.name}: convert the model's folder")
     write_gguf_side_files(gguf, work.model)  # first: it refuses in a second what would fail after minutes
     check_resources(gguf_need(gguf.parameter_count), request.output.parent)
     with steps.step("Reading the weights"):

@@ -32,9 +32,9 @@ def read_layers(folder: Path) -> Layers:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except Exception as error:  # a border: what a model's code raises has no common type
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConversionError(

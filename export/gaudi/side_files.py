@@ -65,7 +65,7 @@ def check_tokenizer(folder: Path) -> None:
     from transformers import AutoTokenizer
 
     try:
-        theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        theirs = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # a border: what a tokenizer's code raises has no common type
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConversionError(
@@ -89,7 +89,9 @@ def _save_fast_tokenizer(source: Path, folder: Path) -> None:
     from transformers import AutoTokenizer
 
     try:
-        AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(folder)
+        AutoTokenizer.from_pretrained(source, local_files_only=True, trust_remote_code=False).save_pretrained(
+            folder
+        )
     except Exception as error:  # a border: what a tokenizer's code raises has no common type
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ConversionError(

@@ -24,7 +24,7 @@ def generate_few(folder: Path) -> str:
     from transformers import AutoTokenizer
 
     model = load(folder)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     ids = torch.tensor([tokenizer.encode(PROMPT)])
     with quiet_loading():
         generated = generate(model, ids, NEW_TOKENS)
@@ -56,7 +56,11 @@ def load(folder: Path) -> "PreTrainedModel":
     with quiet_loading():
         try:
             model, report = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=torch.bfloat16, local_files_only=True, output_loading_info=True
+                folder,
+                dtype=torch.bfloat16,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
             )
         except Exception as error:  # a border: what a model's code raises has no common type
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

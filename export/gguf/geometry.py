@@ -46,8 +46,11 @@ def read_geometry(gguf: GgufFile) -> Geometry:
     """
     architecture = gguf.architecture
     hidden, heads = _size(gguf, "embedding_length"), _size(gguf, "attention.head_count")
-    linear = gguf.fields.get(f"{architecture}.rope.scaling.type") == "linear"
-    divisor = gguf.fields.get(f"{architecture}.rope.scaling.factor", 1.0) if linear else 1.0
+    # As llama.cpp: no type means linear, and scale_linear is the factor's old name.
+    rope = f"{architecture}.rope"
+    linear = gguf.fields.get(f"{rope}.scaling.type", "linear") == "linear"
+    factor = gguf.fields.get(f"{rope}.scaling.factor", gguf.fields.get(f"{rope}.scale_linear", 1.0))
+    divisor = factor if linear else 1.0
     return Geometry(
         architecture=architecture,
         layers=_size(gguf, "block_count"),

@@ -156,7 +156,7 @@ class _Builder:
         size = self._sizes.head_size
         exponents = np.arange(0, size, 2, dtype=np.int64).astype(np.float32) / np.float32(size)
         frequencies = np.float32(1) / np.power(np.float32(self._sizes.rope_base), exponents)
-        factors = self._weights.get(ROPE_FACTORS, np.float32(self._sizes.rope_divisor))
+        factors = self._weights.get(ROPE_FACTORS, np.float32(1)) * np.float32(self._sizes.rope_divisor)
         return np.asarray(frequencies / factors, dtype=np.float32)
 
     def _causal_mask(self) -> "Node":

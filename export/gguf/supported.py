@@ -29,6 +29,7 @@ PLAIN: dict[str, tuple[Any, ...]] = {
     "logit_scale": (0, 0.0, 1.0),
     "pooling_type": (0,),
     "rope.scaling.type": ("none", "linear"),
+    "rope.scaling.attn_factor": (0, 0.0, 1, 1.0),
     "use_parallel_residual": (False,),
     "interleave_moe_layer_step": (),
     "nextn_predict_layers": (0,),

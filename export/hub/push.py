@@ -47,11 +47,15 @@ def _push(folder: Path, source: Source, repo_id: str, steps: Steps, *, private: 
         with steps.step(f"Publishing {len(contents)} files to {repo_id}"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # huggingface_hub 1.21 uploads in a way that httpx deprecates
             api.create_repo(repo_id, private=private or None, exist_ok=True)
+            if private and not api.repo_info(repo_id).private:
+                raise ConfigError(f"{repo_id} exists and is public: make it private there first")
             commit = api.create_commit(
                 repo_id,
                 [CommitOperationAdd(name, content) for name, content in contents.items()],
                 commit_message=f"Converted by tiber-serve: {folder.name}",
             )
+    except ConfigError:
+        raise
     except Exception as error:  # a border: the client lets its HTTP library's errors through
         raise ConversionError(
             f"{folder} is converted and could not be published to {repo_id} ({root_cause(error)}): check "

@@ -42,4 +42,6 @@ def _constant(node: "openvino.Node") -> NDArray[Any]:
     kind = node.get_element_type().get_type_name()
     if kind in ("u4", "i4"):
         return unpack_nibbles(node.data, tuple(node.get_output_shape(0)), signed=kind == "i4")
+    if kind == "bf16":  # NumPy has none: OpenVINO hands the bits out as another type
+        return np.asarray((node.data.view(np.uint16).astype(np.uint32) << 16).view(np.float32))
     return np.asarray(node.data)

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from export.gguf.file import read_gguf
 from export.gguf.parts import part_paths
+from export.gguf.transformers_reading import left_out
 from export.progress import Steps
 from export.publish import MODEL_FILE
 from export.quality.errors import NotVerifiableError
@@ -69,6 +71,11 @@ def choose_runtime(
                 "--reference openvino is for GGUF files: leave it out for a Hugging Face folder"
             )
         return "openvino"
+    unread = left_out(read_gguf(path)) if path.is_file() else None
+    if unread is not None and wanted == "transformers":
+        raise ConfigError(f"transformers leaves {unread} out of {path.name}: leave --reference out")
+    if unread is not None:
+        return "openvino"
     needed = ("torch", "transformers", *(("gguf", "accelerate") if path.is_file() else ()))
     missing = [name for name in needed if find(name) is None]
     if not missing:
@@ -84,7 +91,6 @@ def choose_runtime(
 def unquantised_from_gguf(path: Path, scratch: Path, steps: Steps) -> Path:
     """Write the model of a GGUF file with f16 weights into the new folder `scratch`; return that folder."""
     from export.gguf.exact import read_exact
-    from export.gguf.file import read_gguf
 
     return read_exact(read_gguf(path), scratch, steps)
 

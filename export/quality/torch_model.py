@@ -32,12 +32,20 @@ class TorchModel:
             place = {"pretrained_model_name_or_path": path.parent, "gguf_file": path.name}
         try:
             with _hushed():
-                self._model = AutoModelForCausalLM.from_pretrained(
-                    **place, dtype=torch.float32 if exact else "auto", local_files_only=True
-                ).eval()
+                model, loaded = AutoModelForCausalLM.from_pretrained(
+                    **place,
+                    dtype=torch.float32 if exact else "auto",
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    attn_implementation="eager",  # the others leave Gemma 2's cap of attention scores out
+                    output_loading_info=True,
+                )
         except Exception as error:  # a border: what a model's code raises has no common type
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise NotVerifiableError(f"transformers can't load {path.name} ({reason})") from error
+        if loaded["missing_keys"]:
+            raise NotVerifiableError(f"transformers finds no {min(loaded['missing_keys'])} in {path.name}")
+        self._model = model.eval()
 
     @property
     def dtype(self) -> str:

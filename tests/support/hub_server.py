@@ -143,7 +143,9 @@ class _Handler(BaseHTTPRequestHandler):
         if parts[:2] == ["api", "models"]:
             repo_id, rest = "/".join(parts[2:4]), parts[4:]
             revision = rest[1] if rest[:1] == ["revision"] else "main"
-            if (repository := self._find(repo_id, revision)) is not None:
+            if repo_id in self.hub.uploads.created:
+                self._json({"id": repo_id, "private": self.hub.uploads.created[repo_id] == "private"})
+            elif (repository := self._find(repo_id, revision)) is not None:
                 self._json(_info(repo_id, repository))
         elif len(parts) > 4 and parts[2] == "resolve":
             repository = self._find("/".join(parts[:2]), parts[3])

@@ -40,7 +40,7 @@ class Uploads:
 
     def _create(self, asked: dict[str, Any], endpoint: str) -> dict[str, Any]:
         repo_id = f"{asked['organization']}/{asked['name']}"
-        self.created[repo_id] = asked.get("visibility") or "public"
+        self.created.setdefault(repo_id, asked.get("visibility") or "public")
         return {"url": f"{endpoint}/{repo_id}", "id": repo_id, "name": repo_id}
 
     def _batch(self, asked: dict[str, Any], endpoint: str) -> dict[str, Any]:

@@ -54,6 +54,14 @@ def test_private_makes_the_repository_private(hub: Hub, folder: Path, steps: Ste
 
 
 @pytest.mark.usefixtures("token")
+def test_private_refuses_a_repository_that_is_public(hub: Hub, folder: Path, steps: Steps) -> None:
+    hub.uploads.created["me/tiny-int8"] = "public"
+    with pytest.raises(ConfigError, match="exists and is public"):
+        push(hub, folder, FolderSource(path=folder), steps, private=True)
+    assert hub.uploads.commits == []
+
+
+@pytest.mark.usefixtures("token")
 def test_the_token_goes_to_the_hub_and_not_into_the_card(hub: Hub, folder: Path, steps: Steps) -> None:
     push(hub, folder, FolderSource(path=folder), steps)
     assert {asked.token for asked in hub.asked if asked.method == "POST"} == {"Bearer hf_secret"}
