@@ -22,6 +22,12 @@ def test_signed_nibbles_run_from_minus_eight_to_seven() -> None:
     assert unpack_nibbles(packed, (2, 2), signed=True).tolist() == [[7, -8], [0, -1]]
 
 
+def test_bfloat16_is_read_as_what_it_is() -> None:
+    values = np.array([1, 2.5, 3, -4], dtype=np.float32)
+    constant = opset.constant(values, dtype=openvino.Type.bf16)
+    np.testing.assert_array_equal(constant_values(constant), values)
+
+
 @pytest.mark.parametrize("kind", [openvino.Type.u4, openvino.Type.u8])
 def test_a_compressed_weight_comes_to_what_the_engine_computes_with(kind: openvino.Type) -> None:
     random = np.random.default_rng(7)

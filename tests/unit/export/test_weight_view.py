@@ -49,6 +49,7 @@ def test_a_cut_off_file_and_a_missing_shard_are_found(model: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ConversionError, match="is damaged"):
         view(model)
+    path.rename(model / "model-00001-of-00002.safetensors")
     (model / "model.safetensors.index.json").write_text('{"weight_map": {"w": "model-2.safetensors"}}')
     with pytest.raises(ConversionError, match=r"lacks model-2\.safetensors, which its index names"):
         view(model)

@@ -1,7 +1,9 @@
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from quality_fakes import some_measures
 
@@ -18,7 +20,9 @@ from export.sources import DEFAULT, HubSource
 from service.bootstrap.models import _CPU_PROPERTIES
 from service.errors import ConfigError, TiberError
 from service.manifest import Manifest, Source, read_manifest
+from tests.support.gguf_files import TinyModel, write_tiny_gguf, write_tiny_parts
 from tests.support.tiny import write_tiny_model
+from tests.support.vocabularies import small
 
 
 def manifest_with(tmp_path: Path, **changes: object) -> Manifest:
@@ -26,8 +30,8 @@ def manifest_with(tmp_path: Path, **changes: object) -> Manifest:
     return read_manifest(tmp_path).model_copy(update=changes)
 
 
-def gguf(tmp_path: Path) -> Path:
-    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+def gguf(tmp_path: Path, **changes: Any) -> Path:
+    write_tiny_gguf(tmp_path / "m.gguf", TinyModel(architecture="llama", vocabulary=small(), **changes))
     return tmp_path / "m.gguf"
 
 
@@ -43,6 +47,31 @@ def test_the_report_is_called_the_same_where_it_is_looked_for() -> None:
 def test_transformers_is_the_reference_where_it_is_installed(tmp_path: Path) -> None:
     assert choose_runtime(gguf(tmp_path), find=lambda _: object()) == "transformers"
     assert choose_runtime(tmp_path, find=lambda _: object()) == "transformers"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"fields": {"llama.rope.scaling.factor": 4.0}},
+        {"fields": {"llama.rope.scale_linear": 4.0}},
+        {"fields": {"llama.rope.scaling.type": "linear", "llama.rope.scaling.factor": 4.0}},
+        {"tensors": {"rope_freqs.weight": np.full(64, 2, dtype=np.float32)}},
+        {"tensors": {"blk.0.attn_q.bias": np.ones(256, dtype=np.float32)}},
+    ],
+)
+def test_a_gguf_file_that_transformers_reads_in_part_is_its_own_reference(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    path = gguf(tmp_path, **changes)
+    assert choose_runtime(path, find=lambda _: object()) == "openvino"
+    with pytest.raises(ConfigError, match="leave --reference out"):
+        choose_runtime(path, "transformers", find=lambda _: object())
+
+
+def test_a_gguf_model_in_parts_is_its_own_reference(tmp_path: Path) -> None:
+    model = TinyModel(architecture="llama", vocabulary=small())
+    first, *_ = write_tiny_parts(tmp_path, "m", model, tensors_each=8)
+    assert choose_runtime(first, find=lambda _: object()) == "openvino"
 
 
 def test_without_torch_a_gguf_file_is_its_own_reference_and_a_folder_is_refused(tmp_path: Path) -> None:
