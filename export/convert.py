@@ -264,9 +264,7 @@ def command(
     steps.note(f"{status.replace('-', ' ')}: {escape(str(place))}")
     if status == "already-converted" and request.verify and is_unverified(place):
         steps.note(f"not verified: run python export/verify.py {escape(str(place))}")
-    if publisher:
-        refuse_to_push(place, request)
-    pushed = publisher(place, resolved, steps) if publisher else None
+    pushed = _pushed(publisher, resolved, request, steps) if publisher else None
     line = success(status, place, time.monotonic() - began_s, pushed) if as_json else str(place)
     sys.stdout.write(f"{line}\n")
 
@@ -319,6 +317,14 @@ def _publisher(repo_id: str | None, *, private: bool, offline: bool) -> "Publish
     from export.hub.push import publisher
 
     return publisher(repo_id, private=private)
+
+
+def _pushed(publisher: "Publisher", source: Source, request: Request, steps: Steps) -> str:
+    refuse_to_push(request.output, request)
+    try:
+        return publisher(request.output, source, steps)
+    except Interrupted as error:
+        raise Interrupted(f"{request.output} is converted and whole, and not published") from error
 
 
 def _list(

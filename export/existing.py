@@ -80,6 +80,12 @@ def _content_difference(manifest: Manifest, source: Source) -> str | None:
     if isinstance(source, HubSource):
         if source.revision is None or (there.revision or "").startswith(source.revision):
             return None
+        from export.hub.cache import repository_cache
+
+        # A branch or tag: the commit that it was when it was last downloaded.
+        known = repository_cache(source.repo_id).find_snapshot(source.revision)
+        if known is not None and known.name == there.revision:
+            return None
         return f"revision {there.revision}, not {source.revision}"
     if there.sha256 == source_sha256(source):
         return None

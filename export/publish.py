@@ -37,11 +37,14 @@ class Workspace:
         """Put `model` in the output's place; a model there goes only now that the new one is whole."""
         _flush_to_disk(self.model)
         old = _old_path(self.output)
-        with signals_held():
+        try:
+            with signals_held():
+                if self.output.exists():
+                    self.output.rename(old)
+                self.model.rename(self.output)
+        finally:
             if self.output.exists():
-                self.output.rename(old)
-            self.model.rename(self.output)
-        shutil.rmtree(old, ignore_errors=True)
+                shutil.rmtree(old, ignore_errors=True)
 
 
 def _disk_fault(error: Exception, folder: Path, free_before: int) -> str | None:

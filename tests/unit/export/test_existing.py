@@ -133,6 +133,24 @@ def test_a_hub_model_is_the_same_at_its_revision(tmp_path: Path, asked: str | No
             is_already_converted(source, request(tmp_path / "m"))
 
 
+@pytest.mark.parametrize(("commit", "same"), [("abc123", True), ("def456", False)])
+def test_a_branch_is_the_commit_that_it_was_when_it_was_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commit: str, same: bool
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    cache = tmp_path / "hub" / "models--org--m"
+    (cache / "snapshots" / commit).mkdir(parents=True)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(commit)
+    source = HubSource(repo_id="org/m", revision="main")
+    publish(tmp_path / "m", source, revision="abc123")
+    if same:
+        assert is_already_converted(source, request(tmp_path / "m"))
+    else:
+        with pytest.raises(ConfigError, match="revision abc123, not main"):
+            is_already_converted(source, request(tmp_path / "m"))
+
+
 def test_a_manifest_of_another_version_is_refused_unless_forced(tmp_path: Path) -> None:
     publish(tmp_path / "m", DEFAULT)
     (tmp_path / "m" / "manifest.json").write_text('{"schema_version": 0}')
