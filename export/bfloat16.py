@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import openvino
 
-SMALLEST_WEIGHT = 1_024  # numbers: scales, biases and shapes below it stay as they are
+SMALLEST_WEIGHT = 1_024  # numbers: scales and shapes below it stay as they are
 
 
 def narrow_to_bfloat16(model: "openvino.Model") -> "openvino.Model":
-    """Change every big f16 or f32 constant of `model` to bf16, in place; return it.
+    """Change every big f16 or f32 matrix of `model` to bf16, in place; return it.
 
     Exact for weights that were bf16 before they became f16, but for the tiniest (f16 has fewer exponents).
     """
@@ -21,7 +21,9 @@ def narrow_to_bfloat16(model: "openvino.Model") -> "openvino.Model":
     for node in model.get_ordered_ops():
         if node.get_type_name() != "Constant" or node.get_element_type() not in wide:
             continue
-        if math.prod(node.get_output_shape(0)) < SMALLEST_WEIGHT:
+        shape = node.get_output_shape(0)
+        is_matrix = sum(side > 1 for side in shape) > 1  # norms and biases stay f32
+        if not is_matrix or math.prod(shape) < SMALLEST_WEIGHT:
             continue
         constant = opset13.constant(_rounded(node.data), shared_memory=False)
         constant.set_friendly_name(node.get_friendly_name())

@@ -22,6 +22,7 @@ if not __package__:  # run as a script: its own folder is on the import path, an
 
 import click
 import typer
+from click.core import ParameterSource
 from rich.console import Console
 from rich.markup import escape
 
@@ -93,6 +94,18 @@ Exit codes:
 DEVICES: dict[str, Device] = {"CPU": "CPU", "GPU": "GPU", "GAUDI": "GAUDI"}
 EPILOG = EXAMPLES.replace("\n\n", "\n\n\b\n")  # click re-wraps every paragraph without the \b
 DEFAULT_DOWNLOADS = 8  # more at once is no faster
+LIST_OPTIONS = frozenset({"source", "lists", "device", "weights", "memory", "as_json"})
+EXPLAIN_OPTIONS = frozenset({"source", "explains", "output", "weights", "task", "device", "name", "force"})
+EXPLAIN_OPTIONS |= {
+    "method",
+    "calibration",
+    "revision",
+    "allow_pickle",
+    "offline",
+    "no_verify",
+    "accept",
+    "jobs",
+}
 RECIPE, SOURCES = "Recipe and catalogue", "Source and safety"
 NETWORK, RUNNING = "Network and publishing", "Running"
 
@@ -226,10 +239,17 @@ def command(
     began_s = time.monotonic()
     served_on = DEVICES[device.upper()]
     if lists:
+        _refuse_beside(context, "--list", LIST_OPTIONS)
         _list(source, served_on, weights, memory, as_json)
         return
     if memory is not None:
         raise ConfigError("--memory is for --list: add it")
+    if explains:
+        _refuse_beside(context, "--explain", EXPLAIN_OPTIONS)
+    if accept and served_on == "GAUDI":
+        raise ConfigError(
+            "--accept is for what is compared with its source, which Gaudi's checkpoints are not"
+        )
     resolved = resolve_source(source, revision)
     called = _checked_name(name) if name is not None else resolved.name
     stored_as = weights or recommended_weights(served_on)
@@ -325,6 +345,18 @@ def _pushed(publisher: "Publisher", source: Source, request: Request, steps: Ste
         return publisher(request.output, source, steps)
     except Interrupted as error:
         raise Interrupted(f"{request.output} is converted and whole, and not published") from error
+
+
+def _refuse_beside(context: typer.Context, option: str, understood: frozenset[str]) -> None:
+    """Refuse options that would mean nothing beside `option`.
+
+    Raises:
+        ConfigError: naming the first.
+    """
+    for parameter in context.command.params:
+        given = parameter.name and context.get_parameter_source(parameter.name) == ParameterSource.COMMANDLINE
+        if given and parameter.name not in understood:
+            raise ConfigError(f"{parameter.opts[0]} means nothing beside {option}: leave one of them out")
 
 
 def _list(

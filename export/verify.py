@@ -101,13 +101,14 @@ def command(
     with native_output_hidden(), TemporaryDirectory(prefix="tiber-verify-") as scratch:
         origin = local_files(source, Path(scratch) / "download", _as_converted(folder, manifest), steps)
         report = verify(folder, origin, Path(scratch) / "quality", steps, reference)
+        report = report.model_copy(update={"accepted": accept and not report.passed})
+        write_all(report, folder)  # first: the layers may not be measurable
         if layers:
             from export.quality.layers import measure_layers
 
             groups = measure_layers(folder, origin, Path(scratch), steps)
             report = report.model_copy(update={"layers": groups})
-        report = report.model_copy(update={"accepted": accept and not report.passed})
-        write_all(report, folder)
+            write_all(report, folder)
     say(report, steps)
     readable = folder / READABLE_FILE
     sys.stdout.write(f"{report.model_dump_json(indent=2) if as_json else readable}\n")

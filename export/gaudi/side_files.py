@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from compressed_tensors.quantization import QuantizationConfig
 
 COPIED = ("*.json", "*.jinja", "*.model", "*.txt", "additional_chat_templates/*.jinja")
-NOT_COPIED = (INDEX_FILE, FILE_NAME)
+# What would be false of the new folder; its own are written later.
+NOT_COPIED = (INDEX_FILE, FILE_NAME, "pytorch_model.bin.index.json", "report.json")
 _ROLES = {"bos": "bos", "eos": "eos", "pad": "padding", "unk": "unknown"}  # Hugging Face's names and GGUF's
 
 

@@ -66,7 +66,7 @@ def _weight_files(folder: Path) -> list[Path]:
     index = folder / INDEX_FILE
     if index.is_file():
         named = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
-        missing = [name for name in named if not (folder / name).is_file()]
+        missing = [name for name in named if "/" in name or not (folder / name).is_file()]
         if missing:
             raise ConversionError(f"{folder} lacks {missing[0]}, which its index names: get the whole model")
         return [folder / name for name in named]

@@ -65,6 +65,10 @@ def test_a_failure_is_one_json_object_too(tmp_path: Path, arguments: list[str], 
         (["--push", "me/name", "--offline"], "choose one"),
         (["--push", "me/name"], "needs a token that may write there: run hf auth login"),
         (["--jobs", "0"], "--jobs"),
+        (["--list", "--push", "me/name"], "--push means nothing beside --list"),
+        (["--explain", "--private"], "--private means nothing beside --explain"),
+        (["--device", "gaudi", "--accept"], "--accept is for what is compared"),
+        (["--device", "gaudi", "--weights", "int4", "--method", "awq"], "--method awq is for OpenVINO"),
     ],
 )
 def test_wrong_use_is_found_before_anything_is_done(tmp_path: Path, arguments: list[str], part: str) -> None:
