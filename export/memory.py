@@ -49,14 +49,16 @@ def weight_bytes(shape: Shape, recipe: Recipe) -> int | None:
         return None
     if recipe.unpacked_on_device:
         return 2 * shape.parameters
+    is_vllm = recipe.engine == "vllm"  # which keeps embedding and last layer in 16 bits
     if not recipe.is_int4:
-        return int(shape.parameters * WEIGHT_BYTES[recipe.weights])
+        kept = shape.embedding_parameters or 0 if is_vllm and recipe.weights == "fp8" else 0
+        return int(shape.parameters * WEIGHT_BYTES[recipe.weights]) + kept
     # Of a model whose embedding is not known, a fifth is taken for it: more than 1B-models have.
     in_int8 = shape.embedding_parameters or shape.parameters // 5
     rest = max(0, shape.parameters - in_int8)
     in_int8 += int(rest * (1 - recipe.ratio))
     in_int4 = shape.parameters - in_int8
-    return int(in_int8 + in_int4 * (0.5 + GROUP_BYTES / recipe.group_size))
+    return int(in_int8 * (2 if is_vllm else 1) + in_int4 * (0.5 + GROUP_BYTES / recipe.group_size))
 
 
 def cache_bytes_per_token(shape: Shape, recipe: Recipe) -> int | None:

@@ -66,6 +66,10 @@ def command(
         typer.Option(metavar="SOURCE", help="The source, as for convert.py; the folder's own if not given."),
     ] = None,
     revision: Annotated[str | None, typer.Option(help="Branch, tag or commit of a hub id.")] = None,
+    allow_pickle: Annotated[
+        bool,
+        typer.Option("--allow-pickle", help="Read a source's weights in Python pickles, as convert.py does."),
+    ] = False,
     reference: Annotated[
         Runtime | None,
         typer.Option(
@@ -99,7 +103,9 @@ def command(
     source = resolve_source(against, revision) if against is not None else recorded_source(manifest)
     steps = Steps(Console(stderr=True))
     with native_output_hidden(), TemporaryDirectory(prefix="tiber-verify-") as scratch:
-        origin = local_files(source, Path(scratch) / "download", _as_converted(folder, manifest), steps)
+        origin = local_files(
+            source, Path(scratch) / "download", _as_converted(folder, manifest, allow_pickle), steps
+        )
         report = verify(folder, origin, Path(scratch) / "quality", steps, reference)
         report = report.model_copy(update={"accepted": accept and not report.passed})
         write_all(report, folder)  # first: the layers may not be measurable
@@ -117,7 +123,7 @@ def command(
     Console(stderr=True).print(f"verified: {escape(str(folder))}", highlight=False, soft_wrap=True)
 
 
-def _as_converted(folder: Path, manifest: Manifest) -> Request:
+def _as_converted(folder: Path, manifest: Manifest, allow_pickle: bool) -> Request:
     """The request that made the folder, as far as fetching its source again goes."""
     return Request(
         name=manifest.name,
@@ -125,6 +131,7 @@ def _as_converted(folder: Path, manifest: Manifest) -> Request:
         weights=manifest.weight_format,
         device=manifest.device,
         force=False,
+        allow_pickle=allow_pickle,
     )
 
 

@@ -8,6 +8,7 @@ from export.progress import Steps
 from export.quality.errors import NotVerifiableError
 from export.request import Request
 from export.sources import DEFAULT, DemoSource, FolderSource, GgufSource, HubSource, PackageSource, Source
+from export.weight_files import is_pickle
 from service.manifest import Manifest
 
 
@@ -21,7 +22,10 @@ def local_files(source: Source, download: Path, request: Request, steps: Steps) 
         ConversionError: when it can't be fetched.
         NotVerifiableError: when it is not a model for text.
     """
-    if isinstance(source, GgufSource | FolderSource):
+    if isinstance(source, FolderSource):
+        _refuse_pickles(source.path, allow_pickle=request.allow_pickle)
+        return source.path
+    if isinstance(source, GgufSource):
         return source.path
     if isinstance(source, HubSource):
         from export.hub import fetch_hub_folder
@@ -47,6 +51,15 @@ def recorded_source(manifest: Manifest) -> Source:
         f"the model was converted from {record.identity}, and its folder does not say where that is: "
         "name it with --against"
     )
+
+
+def _refuse_pickles(folder: Path, *, allow_pickle: bool) -> None:
+    """transformers would take pickles where there are no safetensors."""
+    names = {path.name for path in folder.iterdir()}
+    if not allow_pickle and not any(name.endswith(".safetensors") for name in names):
+        pickle = next(filter(is_pickle, sorted(names)), None)
+        if pickle is not None:
+            raise NotVerifiableError(f"{folder} holds {pickle}, and pickles can run code: add --allow-pickle")
 
 
 def _package_file(source: PackageSource, download: Path, steps: Steps) -> Path:

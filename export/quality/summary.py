@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from export.quality.errors import QualityError
 from export.quality.measures import Positions
 from export.quality.report import Histogram, Measures
 
@@ -11,7 +12,15 @@ KL_EDGES = np.logspace(-6, 1, 43)
 
 
 def summarise(positions: Positions) -> Measures:
-    """The measures over all of `positions`."""
+    """The measures over all of `positions`.
+
+    Raises:
+        QualityError: when a model's logits are no numbers, which nobody can accept.
+    """
+    if not (np.isfinite(positions.kl).all() and np.isfinite(positions.converted_loss).all()):
+        raise QualityError(
+            "the converted model's logits are no numbers (NaN or infinite): use other --weights"
+        )
     confident = positions.margin >= CONFIDENT_MARGIN
     return Measures(
         positions=len(positions.kl),

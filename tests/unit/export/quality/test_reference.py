@@ -1,22 +1,26 @@
 import json
 import struct
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from quality_fakes import some_measures
+from rich.console import Console
 
 from export.existing import REPORT_FILE
+from export.progress import Steps
 from export.quality.errors import NotVerifiableError
 from export.quality.layers import group_name
 from export.quality.need import choose_exactness, memory_need, parameter_count
 from export.quality.openvino_model import SERVED
-from export.quality.origin import recorded_source
+from export.quality.origin import local_files, recorded_source
 from export.quality.reference import choose_runtime
 from export.quality.report import FILE_NAME
 from export.quality.verification import refuse_unverifiable
-from export.sources import DEFAULT, HubSource
+from export.request import Request
+from export.sources import DEFAULT, FolderSource, HubSource
 from service.bootstrap.models import _CPU_PROPERTIES
 from service.errors import ConfigError, TiberError
 from service.manifest import Manifest, Source, read_manifest
@@ -156,3 +160,22 @@ def test_ranges_of_blocks_cover_every_block_once(blocks: int) -> None:
             int, group_name(f"MatMul layers.{block}.mlp", blocks).split("blocks ")[1].split(" to ")
         )
         assert first <= block <= last
+
+
+def test_pickles_of_a_source_are_read_only_when_that_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    source, steps = FolderSource(path=tmp_path), Steps(Console(file=StringIO()))
+
+    def asked(*, allow_pickle: bool) -> Request:
+        return Request(
+            name="m",
+            output=tmp_path / "out",
+            weights="int8",
+            device="CPU",
+            force=False,
+            allow_pickle=allow_pickle,
+        )
+
+    with pytest.raises(NotVerifiableError, match="pickles can run code: add --allow-pickle"):
+        local_files(source, tmp_path, asked(allow_pickle=False), steps)
+    assert local_files(source, tmp_path, asked(allow_pickle=True), steps) == tmp_path
