@@ -5,7 +5,6 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from export.architecture import read_json
 from export.errors import ConversionError
 from export.gaudi.tensors import INDEX_FILE
 from export.gguf.file import GgufFile
@@ -79,11 +78,6 @@ def check_tokenizer(folder: Path) -> None:
                 f"{TOKENIZER_FILE} and the tokenizer that transformers makes of the folder differ in {text!r}"
                 ": correct the model's tokenizer files"
             )
-
-
-def generation_settings(folder: Path) -> dict[str, Any]:
-    """The model's generation config; empty where it has none."""
-    return read_json(folder / "generation_config.json")
 
 
 def _save_fast_tokenizer(source: Path, folder: Path) -> None:

@@ -29,8 +29,8 @@ def unpack_weights(
     """Write every tensor to `path`; return them by name, mapped from there.
 
     Matrices are f16, or f32 where a value is beyond f16; vectors (norms, biases) are f32, as files
-    hold them. Rows of llama's queries and keys are put in Hugging Face's order. One tensor's chunk
-    is held in memory at a time.
+    hold them. Rows of llama's queries and keys are put in Hugging Face's order. A chunk of one
+    tensor is held in memory at a time, of llama's queries and keys the whole tensor.
     """
     places, done = {}, 0
     with path.open("wb") as file:

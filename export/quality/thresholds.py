@@ -125,7 +125,6 @@ THRESHOLDS: Mapping[str, tuple[Threshold, ...]] = MappingProxyType(
         "int8": _INT8,
         "int8-sym": _INT8,
         "int4": _INT4,
-        "int4-sym": _INT4,
         "fp16": _SIXTEEN_BITS,
         "bf16": _SIXTEEN_BITS,
     }
