@@ -29,7 +29,6 @@ PACKAGES = (
     "uvicorn",
     "uvloop",
     "httptools",
-    "pyzmq",
     "msgspec",
 )
 _GIT_TIMEOUT_S = 10.0

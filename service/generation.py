@@ -1,15 +1,15 @@
 """The use case: validate, admit, run on the engine, turn into text, time it."""
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 
 from service.admission import Admission
+from service.deadline import Deadline
 from service.domain import Finish, GenerationEvent, GenerationRequest, RawRequest, TokenLimits
 from service.engine.grammar import GrammarChecker
 from service.engine.protocol import Engine
-from service.errors import DeadlineError, ValidationError
+from service.errors import ValidationError
 from service.manifest import Manifest, ToolFormat
 from service.merging import merged
 from service.observer import ObserverFactory, RequestObserver
@@ -20,7 +20,6 @@ from service.prompt.validation import check_parameters, validate
 from service.prompt_encoder import EncodedPrompt, PromptEncoder
 from service.text.tokenizer import ModelTokenizer
 
-GenerationEvents = AsyncGenerator[Sequence[GenerationEvent], None]
 # A batch of events, and the index of the request that it is of.
 IndexedBatch = tuple[int, Sequence[GenerationEvent]]
 IndexedEvents = AsyncGenerator[IndexedBatch, None]
@@ -92,7 +91,7 @@ class TextModel:
         observers = dict(enumerate(self._observe() for _ in raws))
         outcome: Exception | None = None
         try:
-            async with aclosing(self._until_deadline(raws, observers)) as batches:
+            async with aclosing(self._run(raws, observers)) as batches:
                 async for index, batch in batches:
                     observers[index].received(batch)
                     if isinstance(batch[-1], Finish):
@@ -105,25 +104,26 @@ class TextModel:
             for observer in observers.values():
                 observer.ended(outcome)
 
-    async def _until_deadline(
+    async def _run(
         self, raws: Sequence[RawRequest], observers: Mapping[int, RequestObserver]
     ) -> IndexedEvents:
         accepted_s = time.monotonic()
-        deadline = asyncio.get_running_loop().time() + self.timeout_s
+        deadline = Deadline.after(self.timeout_s)
         self._check(raws)
-        async with aclosing(self._run(raws, observers, accepted_s)) as batches:
-            while True:
-                try:
-                    # Never around a yield: the task that reads on may be another one.
-                    async with asyncio.timeout_at(deadline):
-                        batch = await anext(batches, None)
-                except TimeoutError as error:
-                    raise DeadlineError(
-                        f"no complete answer within {self.timeout_s:g} s, the limit of this service"
-                    ) from error
-                if batch is None:
-                    return
-                yield batch
+        with self.admission.places(len(raws)):
+            async with AsyncExitStack() as held:
+                admitted_s = time.monotonic()
+                async with deadline.enforced():
+                    requests = await self._validate(raws, held)
+                for observer, request in zip(observers.values(), requests, strict=True):
+                    observer.validated(request, took_s=time.monotonic() - admitted_s)
+                answers = [
+                    self._generate(index, request, accepted_s, deadline)
+                    for index, request in enumerate(requests)
+                ]
+                async with aclosing(merged(answers)) as batches:
+                    async for batch in batches:
+                        yield batch
 
     def _check(self, raws: Sequence[RawRequest]) -> None:
         if len(raws) > self.admission.max_requests:
@@ -135,19 +135,6 @@ class TextModel:
         # The answers to one prompt differ in nothing but their seed.
         for raw in {id(raw.prompt): raw for raw in raws}.values():
             check_parameters(raw, self.limits)
-
-    async def _run(
-        self, raws: Sequence[RawRequest], observers: Mapping[int, RequestObserver], accepted_s: float
-    ) -> IndexedEvents:
-        with self.admission.places(len(raws)):
-            async with AsyncExitStack() as held:
-                admitted_s = time.monotonic()
-                requests = await self._validate(raws, held)
-                for observer, request in zip(observers.values(), requests, strict=True):
-                    observer.validated(request, took_s=time.monotonic() - admitted_s)
-                async with aclosing(merged([self._generate(one, accepted_s) for one in requests])) as batches:
-                    async for batch in batches:
-                        yield batch
 
     async def _validate(self, raws: Sequence[RawRequest], held: AsyncExitStack) -> list[GenerationRequest]:
         encoded: dict[int, EncodedPrompt] = {}
@@ -162,14 +149,22 @@ class TextModel:
             requests.append(validate(raw, prompt.ids, self.limits, self._draw_seed, prompt.pictures))
         return requests
 
-    async def _generate(self, request: GenerationRequest, accepted_s: float) -> GenerationEvents:
-        async with self.admission.turn():
-            texts = await self.tokenizer.texts(request.prompt_ids) if request.sampling.prompt_logprobs else ()
+    async def _generate(
+        self, index: int, request: GenerationRequest, accepted_s: float, deadline: Deadline
+    ) -> IndexedEvents:
+        async with AsyncExitStack() as held:
+            async with deadline.enforced():
+                await held.enter_async_context(self.admission.turn())
+                texts = await self._prompt_texts(request)
             progress = Progress(request, self.tokenizer, accepted_s=accepted_s, prompt_texts=texts)
-            async with aclosing(self.engine.stream(request)) as batches:
+            # The engine's stream keeps the deadline: a timer for each token would cost more than its text.
+            async with aclosing(self.engine.stream(request, deadline)) as batches:
                 async for batch in batches:
                     events = progress.follow(batch)
                     if events:
-                        yield events
+                        yield index, events
                     if progress.has_finished:
                         return
+
+    async def _prompt_texts(self, request: GenerationRequest) -> Sequence[str]:
+        return await self.tokenizer.texts(request.prompt_ids) if request.sampling.prompt_logprobs else ()

@@ -2,37 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-def merged(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[int, T], None]:
-    """All items of `streams` as they come, each with the index of its stream.
+def merged(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
+    """All items of `streams` as they come.
 
     The first error of one ends them all; closing this closes them all.
     """
-    return _only(streams[0]) if len(streams) == 1 else _race(streams)
+    return streams[0] if len(streams) == 1 else _race(streams)
 
 
-async def _only(stream: AsyncGenerator[T, None]) -> AsyncGenerator[tuple[int, T], None]:
-    async with aclosing(stream):
-        async for item in stream:
-            yield 0, item
-
-
-async def _race(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[tuple[int, T], None]:
-    pending = {_next(stream): index for index, stream in enumerate(streams)}
+async def _race(streams: Sequence[AsyncGenerator[T, None]]) -> AsyncGenerator[T, None]:
+    pending = {_next(stream): stream for stream in streams}
     try:
         while pending:
             done, _ = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 item = task.result()
-                index = pending.pop(task)
+                stream = pending.pop(task)
                 if item is not None:
-                    yield index, item
-                    pending[_next(streams[index])] = index
+                    yield item
+                    pending[_next(stream)] = stream
     finally:
         for task in pending:
             task.cancel()

@@ -1,48 +1,97 @@
-"""One incarnation of an engine process: its socket, its process, its death."""
+"""One incarnation of an engine process: its pipe, its process, its death."""
 
 import asyncio
 import contextlib
 import os
 import shutil
+import socket
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-
-import zmq
-import zmq.asyncio
+from typing import cast
 
 from service.engine.config import EngineConfig
-from service.engine.messages import FromEngine, Load, Stop, ToEngine, decode_from_engine, to_frames
+from service.engine.frames import FrameReader, framed
+from service.engine.messages import (
+    Fatal,
+    FromEngine,
+    Load,
+    Ready,
+    Step,
+    Stop,
+    ToEngine,
+    decode_from_engine,
+    to_frames,
+)
 
 _PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _STDERR_FD = 2
+
+OnMessage = Callable[[Ready | Step], None]
+
+
+class _Link(asyncio.Protocol):
+    """Our end of the pipe: each message is taken as it comes, without a task in between."""
+
+    def __init__(self, on_message: OnMessage) -> None:
+        self._on_message = on_message
+        self._reader = FrameReader()
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for frame in self._reader.feed(data):
+                self._take(decode_from_engine(frame))
+        except Exception as error:  # noqa: BLE001 - whatever broke, this engine can't be heard any more
+            self._lose(f"lost: {type(error).__name__}: {error}")
+
+    def _take(self, message: FromEngine) -> None:
+        if isinstance(message, Fatal):
+            self._lose(message.message)
+        else:
+            self._on_message(message)
+
+    def _lose(self, reason: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(reason)
 
 
 class Child:
     """A running engine process; made by `Child.spawn`."""
 
     def __init__(
-        self, process: asyncio.subprocess.Process, socket: "zmq.asyncio.Socket", directory: str
+        self,
+        process: asyncio.subprocess.Process,
+        link: _Link,
+        transport: asyncio.WriteTransport,
+        directory: str,
     ) -> None:
         self._process = process
-        self._socket = socket
+        self._link = link
+        self._transport = transport
         self._directory = directory
 
     @classmethod
-    async def spawn(cls, config: EngineConfig, python: str | None, context: "zmq.asyncio.Context") -> "Child":
-        """Start a process under `python` (default: this one) and tell it what to load."""
-        # mkdtemp makes the folder 0700: no other user of the machine can reach the socket.
+    async def spawn(cls, config: EngineConfig, python: str | None, on_message: OnMessage) -> "Child":
+        """Start a process under `python` (default: this one) and tell it what to load.
+
+        Raises:
+            OSError: it can't be started.
+        """
+        # mkdtemp makes the folder 0700: no other user of the machine can read what the child leaves in it.
         directory = tempfile.mkdtemp(prefix="tiber-serve-")
-        endpoint = _endpoint(directory)
-        socket = context.socket(zmq.PAIR)
-        socket.linger = 0
-        socket.bind(endpoint)
+        ours, theirs = socket.socketpair()
         try:
-            process = await _start(python or sys.executable, directory)
+            with theirs:
+                process = await _start(python or sys.executable, directory, theirs.fileno())
         except OSError:
-            _free(socket, directory)
+            ours.close()
+            shutil.rmtree(directory, ignore_errors=True)
             raise
-        child = cls(process, socket, directory)
+        loop = asyncio.get_running_loop()
+        transport, link = await loop.create_unix_connection(lambda: _Link(on_message), sock=ours)
+        child = cls(process, link, cast("asyncio.WriteTransport", transport), directory)
         child.send(Load(config))
         return child
 
@@ -52,14 +101,12 @@ class Child:
         return self._process.pid
 
     def send(self, message: ToEngine) -> None:
-        """Send without waiting: the socket queues, bounded by the number of open requests."""
-        # The future is done already unless the queue is full; it needs no reader.
-        self._socket.send_multipart(to_frames(message), copy=False)
+        """Send without waiting: what the child has not read yet is bounded by the number of open requests."""
+        self._transport.writelines([part for frame in to_frames(message) for part in framed(frame)])
 
-    async def receive(self) -> FromEngine:
-        """Wait for the next message."""
-        payload: bytes = await self._socket.recv()
-        return decode_from_engine(payload)
+    async def wait_lost(self) -> str:
+        """Wait until the process says that it can't go on, or can't be understood; return why."""
+        return await asyncio.shield(self._link.lost)
 
     async def wait(self) -> int:
         """Wait for the process to end; return its exit status (negative: killed by that signal)."""
@@ -79,30 +126,23 @@ class Child:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
             await self._process.wait()
-        _free(self._socket, self._directory)
+        self._transport.abort()
+        shutil.rmtree(self._directory, ignore_errors=True)
 
 
-async def _start(python: str, directory: str) -> asyncio.subprocess.Process:
+async def _start(python: str, directory: str, descriptor: int) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         python,
         "-m",
         "service.engine.worker",
-        _endpoint(directory),
+        str(descriptor),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=_STDERR_FD,
+        pass_fds=(descriptor,),
         env=_environment(directory),
         # Out of the terminal's process group, so that Ctrl-C is ours alone to handle.
         start_new_session=True,
     )
-
-
-def _free(socket: "zmq.asyncio.Socket", directory: str) -> None:
-    socket.close()
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-def _endpoint(directory: str) -> str:
-    return f"ipc://{directory}/engine"
 
 
 def _environment(directory: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The messages between the service and an engine process: msgpack, and pixels as frames of their own."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import msgspec
@@ -71,13 +71,13 @@ def to_frames(message: ToEngine) -> list[bytes]:
     return [encode(emptied), *(image.pixels for image in images)]
 
 
-def from_frames(frames: Sequence[bytes]) -> ToEngine:
-    """Decode a message that the service sent."""
-    message = _to_engine.decode(frames[0])
-    if not isinstance(message, Add) or len(frames) == 1:
+def from_frames(frames: Iterator[bytes]) -> ToEngine:
+    """Decode the next message that the service sent; no frame behind it is read."""
+    message = _to_engine.decode(next(frames))
+    images = _images(message)
+    if not isinstance(message, Add) or not images:
         return message
-    pixels = zip(_images(message), frames[1:], strict=True)
-    return _with_images(message, [replace(image, pixels=data) for image, data in pixels])
+    return _with_images(message, [replace(image, pixels=next(frames)) for image in images])
 
 
 def decode_from_engine(payload: bytes) -> FromEngine:

@@ -8,14 +8,14 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import structlog
-import zmq.asyncio
 
+from service.deadline import Deadline
 from service.domain import GenerationRequest
 from service.engine.child import Child
 from service.engine.config import EngineConfig
-from service.engine.messages import Add, Cancel, Fatal, Ready, Step
+from service.engine.messages import Add, Cancel, Ready, Step
 from service.engine.protocol import EngineEvent, EngineState, EngineStatus
-from service.engine.streams import OpenStreams
+from service.engine.streams import OpenStream, OpenStreams
 from service.errors import UnavailableError
 
 _log = structlog.get_logger("engine")
@@ -46,7 +46,6 @@ class EngineProcess:
         self._config = config
         self._python = python
         self._policy = policy or SupervisorPolicy()
-        self._context = zmq.asyncio.Context()
         self._streams = OpenStreams()
         self._state: EngineState = "starting"
         self._is_ready = asyncio.Event()
@@ -70,21 +69,26 @@ class EngineProcess:
         """Return once the model can answer."""
         await self._is_ready.wait()
 
-    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Sequence[EngineEvent], None]:
+    async def stream(
+        self, request: GenerationRequest, deadline: Deadline | None = None
+    ) -> AsyncGenerator[Sequence[EngineEvent], None]:
         """Generate; see Engine.stream."""
         child = self._child
         if child is None or self._state != "ready":
             raise UnavailableError(f"the engine is {self._state}", retry_after_s=self._retry_after_s())
         request_id, stream = self._streams.open()
         self._send(child, Add(request_id, request))
+        timer = _end_at(deadline, stream) if deadline else None
         try:
             while True:
                 yield await stream.next_events()
                 if stream.has_ended and not stream.has_unread:
                     return
         finally:
+            if timer is not None:
+                timer.cancel()
             self._streams.close(request_id)
-            if not stream.has_ended and child is self._child:
+            if not stream.has_ended_in_engine and child is self._child:
                 self._send(child, Cancel(request_id))
 
     def status(self) -> EngineStatus:
@@ -107,7 +111,6 @@ class EngineProcess:
             self._supervisor.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._supervisor
-        self._context.term()
 
     async def _supervise(self) -> None:
         backoff_s = self._policy.backoff_first_s
@@ -128,13 +131,13 @@ class EngineProcess:
     async def _live_once(self) -> str:
         """Run one child from birth to death; return why it died."""
         try:
-            child = await Child.spawn(self._config, self._python, self._context)
+            child = await Child.spawn(self._config, self._python, self._on_message)
         except OSError as error:
             return f"could not be started: {error}"
         self._child = child
         self._owing_since_s = None
         watchers = [
-            asyncio.create_task(self._read(child), name="engine-reader"),
+            asyncio.create_task(child.wait_lost(), name="engine-link"),
             asyncio.create_task(self._await_exit(child), name="engine-exit"),
             asyncio.create_task(self._await_stall(), name="engine-stall"),
         ]
@@ -153,20 +156,18 @@ class EngineProcess:
             await asyncio.gather(*watchers, return_exceptions=True)
             await child.destroy()
 
-    async def _read(self, child: Child) -> str:
-        while True:
-            message = await child.receive()
-            if isinstance(message, Step):
-                self._running = message.running
-                self._cache_ratio = message.cache_ratio
-                self._streams.dispatch(message.events)
-                is_owing = message.running > 0 or self._streams.has_unfinished
-                self._owing_since_s = time.monotonic() if is_owing else None
-            elif isinstance(message, Ready):
-                self._set_state("ready")
-                _log.info("engine_ready", pid=child.pid, model=self._config.model_path)
-            elif isinstance(message, Fatal):
-                return message.message
+    def _on_message(self, message: Ready | Step) -> None:
+        if isinstance(message, Step):
+            self._running = message.running
+            self._cache_ratio = message.cache_ratio
+            self._streams.dispatch(message.events)
+            is_owing = message.running > 0 or self._streams.has_unfinished
+            self._owing_since_s = time.monotonic() if is_owing else None
+        elif self._state != "stopped":
+            self._set_state("ready")
+            _log.info(
+                "engine_ready", pid=self._child.pid if self._child else None, model=self._config.model_path
+            )
 
     async def _await_exit(self, child: Child) -> str:
         status = await child.wait()
@@ -194,6 +195,10 @@ class EngineProcess:
     def _retry_after_s(self) -> float:
         """A guess at when the engine can answer again: a small model loads in some seconds."""
         return 5.0 if self._state != "stopped" else self._policy.backoff_max_s
+
+
+def _end_at(deadline: Deadline, stream: OpenStream) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_at(deadline.at_s, stream.fail, deadline.error())
 
 
 def _outcome(watcher: "asyncio.Task[str]") -> str:

@@ -6,6 +6,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from service.deadline import Deadline
 from service.domain import GenerationRequest
 
 EngineState = Literal["starting", "ready", "restarting", "stopped"]
@@ -108,10 +109,13 @@ class Engine(Protocol):
     async def wait_ready(self) -> None:
         """Return once the model can answer."""
 
-    def stream(self, request: GenerationRequest) -> AsyncGenerator[Sequence[EngineEvent], None]:
+    def stream(
+        self, request: GenerationRequest, deadline: Deadline | None = None
+    ) -> AsyncGenerator[Sequence[EngineEvent], None]:
         """Generate; each item is what arrived since the last one. Closing it cancels the request.
 
         Raises:
+            DeadlineError: `deadline` passed before the end.
             UnavailableError: the engine can't answer now, or died meanwhile.
             EngineError: the engine refused or failed on this request.
         """

@@ -10,7 +10,7 @@ _FULL_RETRY_AFTER_S = 1.0
 
 
 class OpenStream:
-    """Events of one request on their way to its reader.
+    """Events of one request on their way to its one reader.
 
     It needs no bound of its own: a request gets at most its `max_new_tokens` events.
     """
@@ -18,26 +18,28 @@ class OpenStream:
     def __init__(self) -> None:
         self._events: list[EngineEvent] = []
         self._error: TiberError | None = None
-        self._arrived = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None
         self.has_ended = False
+        self.has_ended_in_engine = False
 
     def push(self, event: EngineEvent) -> None:
         """Add an event; what comes after the end is dropped."""
+        self.has_ended_in_engine = isinstance(event, Done | Failed)
         if self.has_ended:
             return
         if isinstance(event, Failed):
             self.fail(_error_of(event))
             return
         self._events.append(event)
-        self.has_ended = isinstance(event, Done)
-        self._arrived.set()
+        self.has_ended = self.has_ended_in_engine
+        self._wake()
 
     def fail(self, error: TiberError) -> None:
         """End the stream with an error, which the reader gets after the events before it."""
         if not self.has_ended:
             self.has_ended = True
             self._error = error
-            self._arrived.set()
+            self._wake()
 
     @property
     def has_unread(self) -> bool:
@@ -46,13 +48,17 @@ class OpenStream:
 
     async def next_events(self) -> Sequence[EngineEvent]:
         """Wait for events; return all there are. Raises: the error that ended the stream."""
-        await self._arrived.wait()
+        if not self.has_unread:
+            self._reader = asyncio.get_running_loop().create_future()
+            await self._reader
         if not self._events and self._error is not None:
             raise self._error
         events, self._events = self._events, []
-        if self._error is None:
-            self._arrived.clear()
         return events
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
 
 
 class OpenStreams:

@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 import pytest
 
+from service.deadline import Deadline
 from service.domain import GenerationRequest, Grammar
 from service.engine.config import EngineConfig
 from service.engine.grammar import GrammarChecker
@@ -110,7 +111,9 @@ class SlowEngine:
 
     async def wait_ready(self) -> None: ...
 
-    async def stream(self, request: GenerationRequest) -> AsyncGenerator[Sequence[EngineEvent], None]:
+    async def stream(
+        self, request: GenerationRequest, deadline: Deadline | None = None
+    ) -> AsyncGenerator[Sequence[EngineEvent], None]:
         await self.may_end.wait()
         yield [Done(0, "length")]
 

@@ -18,7 +18,7 @@ def test_each_image_is_a_frame_of_its_own_and_comes_back_in_its_place() -> None:
     frames = to_frames(message)
     assert frames[1:] == [b"abcdef", b"xyz"]
     assert b"abcdef" not in frames[0]
-    assert from_frames(frames) == message
+    assert from_frames(iter(frames)) == message
 
 
 def test_pixels_are_not_copied_on_the_way_out() -> None:
@@ -31,4 +31,10 @@ def test_messages_without_images_are_one_frame() -> None:
     for message in (_add(), text, Cancel(4)):
         frames = to_frames(message)
         assert len(frames) == 1
-        assert from_frames(frames) == message
+        assert from_frames(iter(frames)) == message
+
+
+def test_frames_behind_a_message_are_left_for_the_next_one() -> None:
+    frames = iter([*to_frames(_add(Image(width=1, height=1, pixels=b"rgb"))), *to_frames(Cancel(4))])
+    assert isinstance(from_frames(frames), Add)
+    assert from_frames(frames) == Cancel(4)

@@ -1,16 +1,26 @@
 """The engine process takes up at most one request with images between two steps."""
 
-import os
 import threading
 from collections.abc import Iterator
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 
 import pytest
-import zmq
 
 from service.domain import GenerationRequest, Image, PicturePrompt, Sampling
 from service.engine import worker
 from service.engine.config import EngineConfig
-from service.engine.messages import Add, Cancel, Load, Ready, Step, Stop, decode_from_engine, to_frames
+from service.engine.messages import (
+    Add,
+    Cancel,
+    Load,
+    Ready,
+    Step,
+    Stop,
+    ToEngine,
+    decode_from_engine,
+    to_frames,
+)
 from service.engine.protocol import Done, EngineEvent, Started, TokenDelta
 
 PICTURE = Image(width=1, height=1, pixels=b"rgb")
@@ -49,16 +59,10 @@ class Recorder:
 
 
 @pytest.fixture
-def sockets() -> Iterator[tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"]]:
-    context = zmq.Context()
-    ours, theirs = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
-    ours.bind("inproc://worker")
-    theirs.connect("inproc://worker")
-    ours.rcvtimeo = 5000
-    yield ours, theirs
-    ours.close(0)
-    theirs.close(0)
-    context.term()
+def pipe() -> Iterator[tuple[Connection, Connection]]:
+    ours, theirs = Pipe()
+    with ours, theirs:
+        yield ours, theirs
 
 
 def _add(request_id: int, *images: Image, tokens: int = 3) -> Add:
@@ -68,15 +72,20 @@ def _add(request_id: int, *images: Image, tokens: int = 3) -> Add:
     return Add(request_id, GenerationRequest(prompt_ids=[1], sampling=sampling, pictures=pictures))
 
 
+def _send(pipe: Connection, message: ToEngine) -> None:
+    for frame in to_frames(message):
+        pipe.send_bytes(frame)
+
+
 def _run(
-    sockets: tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"],
+    pipe: tuple[Connection, Connection],
     monkeypatch: pytest.MonkeyPatch,
     messages: list[Add | Cancel],
     *,
     ends: set[int],
 ) -> tuple[Recorder, list[EngineEvent], list[int]]:
     """Send all `messages` before the worker's first look; read until the requests `ends` have ended."""
-    ours, theirs = sockets
+    ours, theirs = pipe
     recorder = Recorder()
     monkeypatch.setattr(worker, "load_backend", lambda _config: recorder)
     config = EngineConfig(
@@ -84,28 +93,28 @@ def _run(
         prefix_caching=False,
     )  # fmt: skip
     for message in (Load(config), *messages):
-        ours.send_multipart(to_frames(message))
-    thread = threading.Thread(target=worker.Worker(theirs, os.getppid()).run)
+        _send(ours, message)
+    thread = threading.Thread(target=worker.Worker(theirs).run)
     thread.start()
-    assert isinstance(decode_from_engine(ours.recv()), Ready)
+    assert isinstance(decode_from_engine(ours.recv_bytes()), Ready)
     events: list[EngineEvent] = []
     running: list[int] = []
     while not ends <= {event.request_id for event in events if isinstance(event, Done)}:
-        step = decode_from_engine(ours.recv())
+        step = decode_from_engine(ours.recv_bytes())
         assert isinstance(step, Step)
         events += step.events
         running.append(step.running)
-    ours.send_multipart(to_frames(Stop()))
+    _send(ours, Stop())
     thread.join(5)
     assert not thread.is_alive()
     return recorder, events, running
 
 
 def test_two_requests_with_images_never_start_in_the_same_step(
-    sockets: tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"], monkeypatch: pytest.MonkeyPatch
+    pipe: tuple[Connection, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages: list[Add | Cancel] = [_add(1, PICTURE), _add(2, PICTURE, PICTURE), _add(3, PICTURE), _add(4)]
-    recorder, events, running = _run(sockets, monkeypatch, messages, ends={1, 2, 3, 4})
+    recorder, events, running = _run(pipe, monkeypatch, messages, ends={1, 2, 3, 4})
     # Text takes no time to take up: it does not wait behind the images.
     assert recorder.calls[:6] == ["add 4", "add 1", "step", "add 2", "step", "add 3"]
     assert [event.request_id for event in events if isinstance(event, Started)] == [4, 1, 2, 3]
@@ -114,16 +123,16 @@ def test_two_requests_with_images_never_start_in_the_same_step(
 
 
 def test_a_waiting_request_that_is_cancelled_is_never_taken_up(
-    sockets: tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"], monkeypatch: pytest.MonkeyPatch
+    pipe: tuple[Connection, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     messages: list[Add | Cancel] = [_add(1, PICTURE), _add(2, PICTURE), Cancel(2), _add(3, PICTURE)]
-    recorder, _, _ = _run(sockets, monkeypatch, messages, ends={1, 3})
+    recorder, _, _ = _run(pipe, monkeypatch, messages, ends={1, 3})
     assert [call for call in recorder.calls if call.startswith("add")] == ["add 1", "add 3"]
 
 
 def test_an_image_alone_wakes_an_idle_engine(
-    sockets: tuple["zmq.Socket[bytes]", "zmq.Socket[bytes]"], monkeypatch: pytest.MonkeyPatch
+    pipe: tuple[Connection, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, events, running = _run(sockets, monkeypatch, [_add(1, PICTURE, tokens=1)], ends={1})
+    _, events, running = _run(pipe, monkeypatch, [_add(1, PICTURE, tokens=1)], ends={1})
     assert any(isinstance(event, Done) for event in events)
     assert running[-1] == 0
