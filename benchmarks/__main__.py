@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, and those of pictures.
+"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, vision, peers, compare.
 
 What they measure with is imported late: child processes import this module, too.
 """

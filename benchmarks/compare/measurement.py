@@ -45,29 +45,30 @@ def measure(
         BenchmarkError: it is gone, or a stream did not bring exactly `tokens` tokens.
     """
     with entrant.turn() as serving:
-        job = load.LoadJob(
-            target=serving.target,
-            path=serving.path,
-            bodies=[completion_body(serving.model, prompt, tokens=tokens) for prompt in prompts],
-            concurrency=concurrency,
-            timeout_s=_REQUEST_TIMEOUT_S,
-        )
+        bodies = [completion_body(serving.model, prompt, tokens=tokens) for prompt in prompts]
         before = _Cpu.read(entrant, client)
-        replies = client.run(job, 2 * _REQUEST_TIMEOUT_S).replies
+        bursts = []
+        # One job a burst, so that each request has a connection of its own: some servers close theirs.
+        for start in range(0, len(bodies), concurrency):
+            job = load.LoadJob(
+                target=serving.target,
+                path=serving.path,
+                bodies=bodies[start : start + concurrency],
+                concurrency=concurrency,
+                timeout_s=_REQUEST_TIMEOUT_S,
+            )
+            bursts.append(client.run(job, 2 * _REQUEST_TIMEOUT_S).replies)
         cpu = _Cpu.read(entrant, client).since(before)
-    return summarise(replies, tokens=tokens, cpu_s=cpu.contender_s, others_cpu_s=cpu.others_s)
+    return summarise(bursts, tokens=tokens, cpu_s=cpu.contender_s, others_cpu_s=cpu.others_s)
 
 
 def summarise(
-    replies: list[Reply], *, tokens: int, cpu_s: float | None, others_cpu_s: float | None
+    bursts: list[list[Reply]], *, tokens: int, cpu_s: float | None, others_cpu_s: float | None
 ) -> Measured:
     """Put the replies of one measurement together. Raises: BenchmarkError for a stream that is wrong."""
-    found = [read_answer(reply, tokens=tokens) for reply in replies]
-    faults = [one for one in found if isinstance(one, str)]
-    if faults:
-        raise BenchmarkError(f"{len(faults)} of {len(found)} requests failed; the first: {faults[0]}")
-    answers = [one for one in found if isinstance(one, Answer)]
-    wall_s = max(one.token_times_s[-1] for one in answers) - min(one.sent_s for one in answers)
+    read = [_answers(replies, tokens) for replies in bursts]
+    answers = [answer for burst in read for answer in burst]
+    wall_s = sum(map(_wall_s, read))
     ttft_s = [one.token_times_s[0] - one.sent_s for one in answers]
     itl_s = [gap for one in answers for gap in gaps(one.token_times_s)]
     total = sum(one.tokens for one in answers)
@@ -88,6 +89,18 @@ def summarise(
         ttft_s=ttft_s,
         itl_s=itl_s,
     )
+
+
+def _answers(replies: list[Reply], tokens: int) -> list[Answer]:
+    found = [read_answer(reply, tokens=tokens) for reply in replies]
+    faults = [one for one in found if isinstance(one, str)]
+    if faults:
+        raise BenchmarkError(f"{len(faults)} of {len(found)} requests failed; the first: {faults[0]}")
+    return [one for one in found if isinstance(one, Answer)]
+
+
+def _wall_s(burst: list[Answer]) -> float:
+    return max(one.token_times_s[-1] for one in burst) - min(one.sent_s for one in burst)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

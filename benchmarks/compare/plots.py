@@ -126,6 +126,7 @@ def _ratios(plt: Any, record: CompareRecord) -> Any:  # noqa: ANN401
         )
     axes.axhline(1, color="#555555", linewidth=1)
     axes.set_yscale("log")
+    axes.minorticks_off()
     _plain_log(axes.yaxis)
     axes.set_xticks(list(places.values()), [str(concurrency) for concurrency in places])
     axes.set_xlabel("requests at once")
@@ -159,7 +160,7 @@ def _concurrency_axis(axes: Any, results: CompareResults) -> None:  # noqa: ANN4
 def _plain_log(axis: Any) -> None:  # noqa: ANN401
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

@@ -32,7 +32,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One measurement, from the first request sent to the last token received.
+    """One measurement; `wall_s` is from the first request sent to the last token received, of each burst.
 
     `prompt_tokens` is of all requests, by the server's count. `events` are those that brought text: as many
     as tokens, unless a server sends several tokens at once. `others_cpu_s` is the CPU that went to anything

@@ -31,7 +31,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A contender as it was asked for; no model, or `default`, means the default model, no label one of ours."""
+    """A contender as asked for; no model, or `default`, means the default model; no label, one of ours."""
 
     kind: str
     model: str | None

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.client import Target
 from benchmarks.peers import llamacpp, vllm
 from benchmarks.peers.contender import LLAMACPP, OPENAI, TIBER, VLLM, Contender
-from benchmarks.peers.environment import interpreter, pins
+from benchmarks.peers.environment import CACHE, interpreter, pins
 from benchmarks.peers.launch import Launch
 from benchmarks.peers.openai_api import DEFAULT_BASE, served_model, split_url
 from benchmarks.peers.process import running_peer
@@ -65,17 +65,26 @@ def running(contender: Contender, *, concurrency: int, token: str | None) -> Ite
         launch = peer_launch(contender, port=port, concurrency=concurrency)
         target = Target(host=_HOST, port=port, token=_NO_TOKEN)
         with running_peer(launch, target) as pid:
-            yield _serving(target, DEFAULT_BASE, pid, launch.line, launch.settings)
+            line = shown(launch.line, Path(contender.model).absolute())
+            yield _serving(target, DEFAULT_BASE, pid, line, launch.settings)
 
 
 def peer_launch(contender: Contender, *, port: int, concurrency: int) -> Launch:
     """The launch of llama.cpp or vLLM. Raises: BenchmarkError when it is not installed."""
     python = interpreter(contender.kind)
     cores = tuple(sorted(os.sched_getaffinity(0)))
-    model = Path(contender.model).resolve()
+    model = Path(contender.model).absolute()
     if contender.kind == LLAMACPP:
         return llamacpp.launch(python, model, port=port, concurrency=concurrency, cores=len(cores))
-    return vllm.launch(python, model, port=port, cores=cores)
+    return vllm.launch(python, model, port=port, cores=cores, cache=CACHE / "compiled")
+
+
+def shown(line: str, model: Path) -> str:
+    """A launch line without this machine's own folders: they stay out of records."""
+    checkout = CACHE.parents[1]
+    if not model.is_relative_to(checkout):
+        line = line.replace(str(model), model.name)
+    return line.replace(f"{checkout}/", "")
 
 
 def deciding_versions(kind: str) -> dict[str, str]:
@@ -113,6 +122,6 @@ def _serving(target: Target, base: str, pid: int | None, line: str, settings: st
         base=base,
         model=served_model(target, base),
         pid=pid,
-        launch_line=line.replace(str(Path.cwd()), "."),
+        launch_line=line,
         settings=settings,
     )
