@@ -52,8 +52,8 @@ def compare(
 ) -> None:
     """Measure servers side by side, in turns A B C A B C, on the same prompts: tokens/s, latencies, ratios.
 
-    Peers are installed by `python -m benchmarks peers install`. All servers are started; those that take CPU
-    while they wait are stopped between their turns. One that fails is named and left out.
+    Peers are installed by `python -m benchmarks peers install`. All servers are started, and stopped
+    (SIGSTOP) between their turns. One that fails is named and left out.
     """
     from benchmarks.compare.records import parse_record, read_record
 

@@ -1,6 +1,7 @@
 """A contender in a comparison: started, held still between its turns, left out when it fails."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,9 +16,8 @@ from benchmarks.peers.process import family, resume, suspend
 from benchmarks.peers.serving import Serving, deciding_versions, is_sized, running
 from service.errors import TiberError
 
-# CPU that a waiting server may take, in cores; one that takes more is stopped while it waits. The kernel
-# counts in hundredths of a second, so less can't be told in a window of two seconds.
-MOST_IDLE_SHARE = 0.03
+# After it goes on, so that timers that came due meanwhile are done with.
+_RESUMED_S = 0.2
 
 
 @dataclass(slots=True)
@@ -51,6 +51,7 @@ class Entrant:
                 # It must run again before it can be told to end.
                 stack.callback(resume, serving.pid)
             self.serving = serving
+            self.is_suspended = False
             self.settings, self.launch_line = serving.settings, serving.launch_line
 
     @contextlib.contextmanager
@@ -60,8 +61,7 @@ class Entrant:
             yield
         except TiberError as error:
             self.failure = f"{where}{error.message}"
-            if self.serving is not None and self.serving.pid is not None:
-                suspend(self.serving.pid)
+            self.hold()
             self.serving = None
 
     @contextlib.contextmanager
@@ -72,19 +72,25 @@ class Entrant:
         serving = self.serving
         if self.is_suspended and serving.pid is not None:
             resume(serving.pid)
+            time.sleep(_RESUMED_S)
         try:
             yield serving
         finally:
-            if self.is_suspended and serving.pid is not None:
-                suspend(serving.pid)
+            self.hold()
 
-    def judge_idle(self, share: float) -> None:
-        """Take note of the CPU it takes while waiting, in cores; hold it still when that is much."""
-        self.idle_share = max(share, self.idle_share or 0.0)
-        if share > MOST_IDLE_SHARE and self.serving is not None and self.serving.pid is not None:
-            self.is_suspended = True
-        if self.is_suspended and self.serving is not None and self.serving.pid is not None:
+    def hold(self) -> None:
+        """Hold it still until its turn, where we started it.
+
+        Always, not only when it takes CPU while it waits: vLLM's workers spin for a second after their last
+        request (`busy_loop_s` in its shm_broadcast.py), which whoever comes next would pay for.
+        """
+        if self.serving is not None and self.serving.pid is not None:
             suspend(self.serving.pid)
+            self.is_suspended = True
+
+    def note_idle(self, share: float) -> None:
+        """Take note of the CPU it takes while waiting, in cores."""
+        self.idle_share = max(share, self.idle_share or 0.0)
 
     def cpu_s(self) -> float | None:
         """CPU seconds that all its processes have taken; None where they are not ours to see."""

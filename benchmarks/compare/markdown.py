@@ -141,4 +141,4 @@ def _versions(side: Side) -> str:
 def _idle(side: Side) -> str:
     if side.idle_share is None:
         return "-"
-    return f"{side.idle_share:.3f} cores" + (", so stopped (SIGSTOP)" if side.is_suspended else "")
+    return f"{side.idle_share:.3f} cores" + ("; stopped between turns" if side.is_suspended else "")

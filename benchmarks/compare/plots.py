@@ -75,7 +75,7 @@ def _throughput(plt: Any, record: CompareRecord) -> Any:  # noqa: ANN401 - matpl
     _plain_log(axes.yaxis)
     axes.set_ylabel("output tokens/s (log)")
     axes.set_title("Throughput: median of the rounds, with its interval")
-    axes.legend(frameon=False)
+    _legend(axes)
     return figure
 
 
@@ -98,7 +98,7 @@ def _latency(plt: Any, record: CompareRecord) -> Any:  # noqa: ANN401
         _plain_log(axes.yaxis)
         axes.set_ylabel("ms (log)")
         axes.set_title(f"{title}: p50 solid, p99 dashed")
-    both[0].legend(frameon=False)
+    _legend(both[0])
     return figure
 
 
@@ -132,8 +132,7 @@ def _ratios(plt: Any, record: CompareRecord) -> Any:  # noqa: ANN401
     axes.set_xlabel("requests at once")
     axes.set_ylabel("ratio of output tokens/s (log)")
     axes.set_title("Ours over the peer's, round by round: median with its interval")
-    if pairs:
-        axes.legend(frameon=False)
+    _legend(axes)
     return figure
 
 
@@ -155,6 +154,12 @@ def _concurrency_axis(axes: Any, results: CompareResults) -> None:  # noqa: ANN4
     axes.minorticks_off()
     axes.set_xticks(concurrencies, [str(concurrency) for concurrency in concurrencies])
     axes.set_xlabel("requests at once (log)")
+
+
+def _legend(axes: Any) -> None:  # noqa: ANN401
+    # None where every contender failed: matplotlib would warn.
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False)
 
 
 def _plain_log(axis: Any) -> None:  # noqa: ANN401

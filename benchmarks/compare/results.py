@@ -13,8 +13,8 @@ METRICS = ("tokens_per_s", "ttft_p50_s", "ttft_p99_s", "itl_p50_s", "itl_p99_s")
 class Side:
     """A contender as it was run. `failure` says why it was left out, from which concurrency on if not all.
 
-    `idle_share` is the CPU that it took before its first turn, in cores, waiting; one that took much was
-    `is_suspended`: stopped (SIGSTOP) while others were measured. Both are None for a server elsewhere.
+    `idle_share` is the CPU that it took before its first turn, in cores, settled and waiting. One that we
+    started `is_suspended`: stopped (SIGSTOP) while others were measured. Both are None for one elsewhere.
     """
 
     label: str

@@ -50,7 +50,7 @@ def compare(
                 for entrant in everyone:
                     if entrant.is_sized:
                         entrant.enter(sized, concurrency, token=token, say=say)
-                _watch_idle(everyone, say)
+                _watch_idle(everyone)
                 levels.append(_level(everyone, client, concurrency, settings, advance, say))
     return CompareResults(sides=[entrant.side() for entrant in everyone], levels=levels)
 
@@ -60,19 +60,17 @@ def turns(contenders: list[Contender], settings: CompareSettings) -> int:
     return len(contenders) * (settings.rounds + 1) * len(settings.concurrencies)
 
 
-def _watch_idle(everyone: list[Entrant], say: Say) -> None:
-    """See whether servers that wait take CPU from the busy one; hold still those that do."""
+def _watch_idle(everyone: list[Entrant]) -> None:
+    """See how much CPU servers take that have settled and wait; from then on they are held still."""
+    fresh = [entrant for entrant in everyone if not entrant.is_suspended]
     time.sleep(_SETTLE_S)
-    before = [entrant.cpu_s() for entrant in everyone]
+    before = [entrant.cpu_s() for entrant in fresh]
     time.sleep(_IDLE_WINDOW_S)
-    for entrant, earlier_s in zip(everyone, before, strict=True):
+    for entrant, earlier_s in zip(fresh, before, strict=True):
         later_s = entrant.cpu_s()
-        if earlier_s is None or later_s is None:
-            continue
-        was_suspended = entrant.is_suspended
-        entrant.judge_idle((later_s - earlier_s) / _IDLE_WINDOW_S)
-        if entrant.is_suspended and not was_suspended:
-            say(f"{entrant.contender.label} takes CPU while it waits: it is stopped between its turns")
+        if earlier_s is not None and later_s is not None:
+            entrant.note_idle((later_s - earlier_s) / _IDLE_WINDOW_S)
+        entrant.hold()
 
 
 def _level(

@@ -108,7 +108,7 @@ def test_who_is_left_out_and_what_may_mislead_is_said(results: CompareResults) -
 
     assert "| it did not start \\| it said: no |" in text
     assert "| vLLM BF16 | - | - |" in text
-    assert "0.000 cores, so stopped (SIGSTOP)" in text
+    assert "0.000 cores; stopped between turns" in text
     assert "llama.cpp Q4_1 at 64 at once: 192 tokens came in 100 events" in text
     assert "different prompt tokens: tiber-serve INT8 96, llama.cpp Q4_1 99" in text
     assert "in 1 of 1 rounds" in text
