@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.command_line import SeedOption, WordsOption, out, progress_bar
+from benchmarks.command_line import SeedOption, WordsOption, out, progress_bar, say_line
 from service.errors import ConfigError
 
 _RECORD = "compare.json"
@@ -97,7 +97,7 @@ def _measure(
     )
     if len(set(settings.concurrencies)) < len(settings.concurrencies):
         raise ConfigError("a concurrency is asked for twice")
-    found = contenders([parse_choice(text) for text in texts] if texts else default_choices())
+    found = contenders([parse_choice(text) for text in texts] if texts else default_choices(), say_line)
     environment = read_environment()
     with progress_bar(turns(found, settings)) as (advance, say):
         results = run(found, settings, token=token, advance=advance, say=say)

