@@ -19,6 +19,8 @@ from benchmarks.peers.openai_api import is_healthy
 _READY_S = 600.0
 _STOP_S = 15.0
 _POLL_S = 0.2
+_SUSPENDED_S = 5.0
+_SUSPEND_POLL_S = 0.001
 _LOG_TAIL_CHARACTERS = 2000
 
 
@@ -58,10 +60,17 @@ def family(pid: int) -> list[psutil.Process]:
 
 
 def suspend(pid: int) -> None:
-    """Hold a server still, all of its processes: the parent first, so that it misses no child."""
-    for process in family(pid):
+    """Hold a server still, all of its processes: the parent first, so that it misses no child.
+
+    Returns when all have stopped, which takes the kernel a moment on a busy machine.
+    """
+    everyone = family(pid)
+    for process in everyone:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.suspend()
+    deadline_s = time.monotonic() + _SUSPENDED_S
+    while any(map(_is_going, everyone)) and time.monotonic() < deadline_s:
+        time.sleep(_SUSPEND_POLL_S)
 
 
 def resume(pid: int) -> None:
@@ -69,6 +78,13 @@ def resume(pid: int) -> None:
     for process in reversed(family(pid)):
         with contextlib.suppress(psutil.NoSuchProcess):
             process.resume()
+
+
+def _is_going(process: psutil.Process) -> bool:
+    try:
+        return process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _wait_ready(process: "subprocess.Popen[bytes]", target: Target, log: Path) -> None:
