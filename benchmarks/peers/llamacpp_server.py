@@ -16,7 +16,8 @@ def main() -> None:
     parameters.n_ctx = options.context
     for threads in (parameters.cpuparams, parameters.cpuparams_batch):
         threads.n_threads = options.threads
-    parameters.kv_unified = True
+    # One cache for all would make each request attend to the cells of all others.
+    parameters.kv_unified = False
     # Prompts of a comparison never come again: keeping them would only cost.
     parameters.cache_ram_mib = 0
     parameters.ui = False
