@@ -3,6 +3,8 @@
 What it measures with is imported late: child processes import this module, too.
 """
 
+import signal
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -99,6 +101,8 @@ def _measure(
         raise ConfigError("a concurrency is asked for twice")
     found = contenders([parse_choice(text) for text in texts] if texts else default_choices(), say_line)
     environment = read_environment()
+    # Told to end, it must still let the servers go on and end them: they may be stopped just then.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with progress_bar(turns(found, settings)) as (advance, say):
         results = run(found, settings, token=token, advance=advance, say=say)
     return make_record(kind=KIND, environment=environment, settings=asdict(settings), results=results)
