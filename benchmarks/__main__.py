@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, and those of pictures.
+"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, vision, peers, compare.
 
 What they measure with is imported late: child processes import this module, too.
 """
@@ -26,6 +26,8 @@ from benchmarks.command_line import (
     progress_bar,
     say_line,
 )
+from benchmarks.compare import commands as compare_commands
+from benchmarks.peers import commands as peer_commands
 from service.errors import ConfigError, TiberError
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 vision_commands.add_to(app)
+compare_commands.add_to(app)
+peer_commands.add_to(app)
 
 
 @app.command()

@@ -2,12 +2,14 @@
 
 _EVENT_END = b"\n\n"
 _DATA = b"data:"
+_DONE = b"[DONE]"
 
 
 class EventCounter:
-    """Counts whole events in a stream that comes in pieces; keeps only the last one.
+    """Counts whole events in a stream that comes in pieces; keeps only the last one with data of its own.
 
-    JSON escapes line ends, so an empty line is the end of an event, wherever the pieces are cut.
+    OpenAI's `[DONE]` is counted, not kept: the event before it says how the stream ended. JSON escapes line
+    ends, so an empty line is the end of an event, wherever the pieces are cut.
     """
 
     def __init__(self) -> None:
@@ -16,7 +18,7 @@ class EventCounter:
 
     @property
     def last(self) -> bytes:
-        """The data of the last whole event; empty before the first."""
+        """The data of the last whole event but `[DONE]`; empty before the first."""
         return self._last.strip().removeprefix(_DATA).strip()
 
     @property
@@ -30,8 +32,17 @@ class EventCounter:
         count = buffer.count(_EVENT_END)
         if count:
             end = buffer.rfind(_EVENT_END)
-            start = buffer.rfind(_EVENT_END, 0, end)
-            self._last = buffer[start + len(_EVENT_END) : end] if start >= 0 else buffer[:end]
+            self._keep_last(buffer, end)
             buffer = buffer[end + len(_EVENT_END) :]
         self._rest = buffer
         return count
+
+    def _keep_last(self, buffer: bytes, end: int) -> None:
+        """Keep the event that ends there, or of a piece that holds more, the one before `[DONE]`."""
+        while end >= 0:
+            start = buffer.rfind(_EVENT_END, 0, end)
+            event = buffer[start + len(_EVENT_END) : end] if start >= 0 else buffer[:end]
+            if event.removeprefix(_DATA).strip() != _DONE:
+                self._last = event
+                return
+            end = start

@@ -57,7 +57,7 @@ def running_server(model: Path, **model_settings: float) -> Iterator[Server]:
     """
     with tempfile.TemporaryDirectory(prefix="tiber-serve-benchmark-") as folder:
         config = Path(folder) / "tiber-serve.toml"
-        port = _free_port()
+        port = free_port()
         config.write_text(_toml(model, port, Path(folder), model_settings), encoding="utf-8")
         settings = load_settings(config, {}).models[0]
         token = secrets.token_urlsafe()
@@ -91,7 +91,8 @@ def _toml(model: Path, port: int, folder: Path, model_settings: dict[str, float]
     return "\n".join(lines) + "\n"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         port: int = probe.getsockname()[1]

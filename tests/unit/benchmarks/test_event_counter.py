@@ -40,3 +40,14 @@ def test_an_unfinished_event_does_not_count() -> None:
 
 def test_there_is_no_last_event_before_the_first() -> None:
     assert EventCounter().last == b""
+
+
+@given(st.lists(st.integers(0, len(STREAM) + 14)))
+def test_the_end_mark_of_openai_counts_but_is_not_kept(places: list[int]) -> None:
+    counter = EventCounter()
+    stream = STREAM + b"data: [DONE]\n\n"
+    edges = [0, *sorted(places), len(stream)]
+
+    count = sum(counter.feed(stream[start:end]) for start, end in itertools.pairwise(edges))
+
+    assert (count, counter.last, counter.has_rest) == (len(EVENTS) + 1, EVENTS[-1], False)

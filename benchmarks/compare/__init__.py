@@ -1,0 +1,1 @@
+"""Measures servers side by side, in turns, and shows how they stand."""

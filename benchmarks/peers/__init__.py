@@ -1,0 +1,1 @@
+"""Servers to measure against: how each is installed, prepared and started."""
