@@ -164,7 +164,12 @@ class EngineProcess:
                 self._owing_since_s = time.monotonic() if is_owing else None
             elif isinstance(message, Ready):
                 self._set_state("ready")
-                _log.info("engine_ready", pid=child.pid, model=self._config.model_path)
+                _log.info(
+                    "engine_ready",
+                    pid=child.pid,
+                    model=self._config.model_path,
+                    properties=self._config.properties,
+                )
             elif isinstance(message, Fatal):
                 return message.message
 
