@@ -6,7 +6,7 @@ from service.cpu import read_cpu
 from service.settings import ModelSettings
 from service.tuning.identity import tuning_key
 from service.tuning.machine_classes import cpu_class, shipped_properties
-from service.tuning.store import Found, TuningEntry, find, places
+from service.tuning.store import Found, TuningEntry, existing, find, places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ def choose(settings: ModelSettings, device: str) -> EngineChoice:
 def _look_up(settings: ModelSettings, device: str) -> Found:
     paths = places(settings.path, settings.tuning_file)
     # The key is made only where it is asked for: it reads some megabytes.
-    if not settings.tuning or not any(path.is_file() for path in paths):
+    if not settings.tuning or not existing(paths):
         return Found()
     return find(paths, tuning_key(settings.path, device))
 

@@ -17,9 +17,9 @@ from service.errors import ConfigError
 from service.telemetry.logs import configure_logs
 from service.tuning.objective import OBJECTIVES, Objective
 from service.tuning.search import Outcome, Search
-from service.tuning.store import places, write
+from service.tuning.store import check, places, write
 
-_LEAST_S, _MOST_S = 20, 24 * 3600
+_LEAST_S, _MOST_S = 30, 24 * 3600
 _INTERRUPTED = 130
 _TICK_S = 0.5
 
@@ -63,6 +63,7 @@ def tune(
     search, plan, settled = tuning.build_search(
         model, objective=wanted, budget_s=budget_s, device=device, tell=bar.tell
     )
+    check(places(model, output))
     outcome = _run(search, bar)
     entry = tuning.make_entry(model, settled, plan, outcome, now=datetime.now(UTC))
     stored = write(places(model, output), entry)
@@ -72,7 +73,7 @@ def tune(
     # Wide enough for the table where no terminal says how wide it is.
     out = Console() if Console().is_terminal else Console(width=160)
     out.print(table(outcome))
-    typer.echo(f"chosen: {outcome.winner.candidate.name} ({outcome.reason})")
+    typer.echo(f"chosen: {outcome.winner.candidate.name} ({outcome.reason}), after {outcome.took_s:.0f} s")
     typer.echo(f"kept in {stored} for {entry.key.cpu_model}; `tiber-serve serve` uses it from its next start")
 
 

@@ -28,16 +28,16 @@ class Round:
     """What one round asks for, in tokens: one request alone, 64 together, a long prompt for its first one."""
 
     alone_new: int = 48
-    together_new: int = 24
-    prompt: int = 24
+    together_new: int = 16
+    prompt: int = 16
     long_prompt: int = 256
 
     def scaled(self, factor: float) -> "Round":
         """So many times as much work, within what still means something."""
         return replace(
             self,
-            alone_new=_within(8, self.alone_new * factor, 96),
-            together_new=_within(6, self.together_new * factor, 48),
+            alone_new=_within(16, self.alone_new * factor, 96),
+            together_new=_within(8, self.together_new * factor, 48),
         )
 
 

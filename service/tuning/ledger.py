@@ -59,9 +59,8 @@ class Ledger:
 
         Of those that may win, after two rounds: the luckiest of many single ones would be no fact.
         """
-        known = (
-            one for one in self.entries if one.is_baseline or (len(one.samples) > 1 and self.may_win(one))
-        )
+        admitted = [one for one in self.entries if admits(self.objective, one.candidate)]
+        known = (one for one in admitted if one.is_baseline or (len(one.samples) > 1 and self.may_win(one)))
         return max((one.gain.together for one in known if one.gain), default=1.0)
 
     def score(self, entry: Entry) -> float:

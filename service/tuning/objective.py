@@ -27,7 +27,7 @@ def score(objective: Objective, wanted: Gain, *, best_together: float = 0.0) -> 
         return wanted.together
     balanced = float((wanted.alone * wanted.together) ** 0.5)
     least = (1 - MOST_LOST) * best_together
-    return balanced * min(1.0, wanted.together / least) ** 4 if least > 0 else balanced
+    return balanced * min(1.0, wanted.together / least) ** 8 if least > 0 else balanced
 
 
 def admits(objective: Objective, candidate: Candidate) -> bool:

@@ -16,9 +16,9 @@ from service.tuning.trial import Laboratory, Trial
 
 # The budget's last part: the winner against what is used now, until the time is over.
 _FINAL_SHARE = 0.25
-_LEAST_FINAL_ROUNDS, _MOST_FINAL_ROUNDS = 3, 20
+_LEAST_FINAL_ROUNDS, _MOST_FINAL_ROUNDS = 3, 30
 # A round should be so small a part of the budget; a search of fewer rounds says nothing.
-_ROUNDS_WANTED, _LEAST_ROUNDS = 60, 12
+_ROUNDS_WANTED, _LEAST_ROUNDS = 100, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

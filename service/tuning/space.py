@@ -27,8 +27,8 @@ def cpu_stages(cpu: Cpu, *, exact_only: bool) -> tuple[Stage, ...]:
     Streams are no choice: continuous batching runs all requests in one, whatever NUM_STREAMS says. The KV
     cache's size is none either: it must hold the requests, and beyond that changes no speed.
     """
-    threads = Stage(name="threads", share=0.15, vary=lambda best: _thread_choices(best, cpu))
-    batches = Stage(name="batching", share=0.2, vary=_batch_choices)
+    threads = Stage(name="threads", share=0.12, vary=lambda best: _thread_choices(best, cpu))
+    batches = Stage(name="batching", share=0.15, vary=_batch_choices)
     if exact_only:
         return threads, batches
     numbers = Stage(name="numbers", share=0.5, vary=lambda best: _number_choices(best, cpu))
@@ -49,7 +49,12 @@ def _number_choices(best: Candidate, cpu: Cpu) -> list[Candidate]:
         _numbers(best, "f32 groups 32", {_HINT: "f32", _GROUPS: "32"}),
         _numbers(best, "f32 groups 128", {_HINT: "f32", _GROUPS: "128"}),
         *([_numbers(best, "bf16 groups 64", {_HINT: "bf16", _GROUPS: "64"})] if has_bf16 else []),
-        _numbers(best, "f32 groups 64 kv bf16", {_HINT: "f32", _GROUPS: "64", _KV: "bf16"}),
+        # With float32 the CPU's paged attention refuses a KV cache in 16 bits.
+        *(
+            [_numbers(best, "bf16 groups 64 kv bf16", {_HINT: "bf16", _GROUPS: "64", _KV: "bf16"})]
+            if has_bf16
+            else []
+        ),
         *([_numbers(best, "bf16 groups 128", {_HINT: "bf16", _GROUPS: "128"})] if has_bf16 else []),
         _numbers(best, "f32 no groups", {_HINT: "f32", _GROUPS: "0"}),
         _numbers(best, "f32 groups 64 kv f32", {_HINT: "f32", _GROUPS: "64", _KV: "f32"}),

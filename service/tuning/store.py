@@ -70,16 +70,36 @@ def places(folder: Path, chosen: Path | None, *, state: Path | None = None) -> t
     """
     if chosen is not None:
         return (chosen,)
-    below = state or Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    # Without a home, as some services run, there is nothing to find in it.
+    home = Path(os.environ.get("HOME") or "/nonexistent")
+    below = state or Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state")
     return folder / FILE_NAME, below / "tiber-serve" / "tuning" / f"{folder.resolve().name}.json"
+
+
+def existing(paths: Sequence[Path]) -> list[Path]:
+    """Those that are files, as far as this process may see."""
+    return [path for path in paths if _is_file(path)]
+
+
+def check(paths: Sequence[Path]) -> None:
+    """See that a result could be kept, before it takes minutes to get one.
+
+    Raises:
+        ConfigError: an earlier file is broken, or nothing can be written.
+    """
+    for path in existing(paths):
+        read(path)
+    folders = [next(one for one in path.absolute().parents if one.exists()) for path in paths]
+    if not any(folder.is_dir() and os.access(folder, os.W_OK) for folder in folders):
+        raise ConfigError(
+            f"{paths[0]} can't be written, so no result could be kept: name a file with --output"
+        )
 
 
 def find(paths: Sequence[Path], key: TuningKey) -> Found:
     """Look for the entry of `key`; a file that can't be read is a reason, never an error."""
     found = Found()
-    for path in paths:
-        if not path.is_file():
-            continue
+    for path in existing(paths):
         try:
             entries = read(path).entries
         except ConfigError as error:
@@ -128,7 +148,7 @@ def write(paths: Sequence[Path], entry: TuningEntry) -> Path:
 
 def _put(path: Path, entry: TuningEntry) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = [one for one in read(path).entries if one.key != entry.key] if path.is_file() else []
+    kept = [one for one in read(path).entries if one.key != entry.key] if _is_file(path) else []
     content = TuningFile(entries=[*kept, entry]).model_dump_json(indent=2) + "\n"
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -136,3 +156,11 @@ def _put(path: Path, entry: TuningEntry) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A folder above it is not ours to look into.
+        return False
