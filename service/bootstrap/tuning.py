@@ -95,7 +95,8 @@ def _figures(outcome: Outcome) -> Figures | None:
 
 def engine_defaults(outcome: Outcome) -> Entry | None:
     """The entry of the engine's own defaults, which some devices' shipped ones are."""
-    return _named(outcome, ENGINE_DEFAULTS)
+    control = outcome.ledger.control
+    return _named(outcome, ENGINE_DEFAULTS) or (None if control.candidate.properties else control)
 
 
 def shipped_defaults(outcome: Outcome) -> Entry | None:

@@ -90,10 +90,10 @@ def _thread_choices(best: Candidate, cpu: Cpu) -> list[Candidate]:
     if cpu.physical_cores > 1:
         # The service's own process and the kernel take turns with the engine on its last core.
         fewer = str(cpu.physical_cores - 1)
-        found.append(best.changed(f"{fewer} threads", {"INFERENCE_NUM_THREADS": fewer}))
+        found.append(best.changed(f"threads {fewer}", {"INFERENCE_NUM_THREADS": fewer}))
     if cpu.numa_nodes > 1:
         one_node = str(max(1, cpu.physical_cores // cpu.numa_nodes))
-        found.append(best.changed(f"{one_node} threads (one node)", {"INFERENCE_NUM_THREADS": one_node}))
+        found.append(best.changed(f"threads {one_node} (one node)", {"INFERENCE_NUM_THREADS": one_node}))
     return found
 
 
