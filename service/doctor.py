@@ -1,6 +1,5 @@
 """Examines this machine: what serving depends on, what is wrong, how to mend it."""
 
-import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,36 +11,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from service.cpu import ISA_FLAGS as ISA_FLAGS
+from service.cpu import Cpu as Cpu
+from service.cpu import read_cpu as read_cpu
 from service.errors import ModelFolderError
 from service.manifest import FILE_NAME, read_manifest
-from service.memory import PROC, Memory, read_memory
+from service.memory import Memory, read_memory
 
-ISA_FLAGS = (
-    "amx_tile",
-    "amx_bf16",
-    "amx_int8",
-    "avx512f",
-    "avx512_vnni",
-    "avx512_bf16",
-    "avx2",
-    "avx_vnni",
-)
 NEEDED_PACKAGES = ("openvino", "openvino-genai", "openvino-tokenizers", "tokenizers", "fastapi", "uvicorn")
 OPTIONAL_PACKAGES = ("tiber-serve", "nncf")
 LEAST_MEMORY_BYTES = 2 << 30
 HL_SMI_TIMEOUT_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cpu:
-    """The processor; `flags` are those of `ISA_FLAGS` that it has."""
-
-    model: str
-    vendor: str
-    flags: tuple[str, ...]
-    physical_cores: int
-    logical_cores: int
-    numa_nodes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,23 +90,6 @@ def gather(models_dirs: Sequence[Path]) -> Report:
         models=find_models(models_dirs),
     )
     return Report(facts=facts, findings=tuple(judge(facts, models_dirs=models_dirs)))
-
-
-def read_cpu(*, proc: Path = PROC, sys: Path = Path("/sys")) -> Cpu:
-    """Read the processor's description from the kernel's files."""
-    processors = [_cpu_fields(block) for block in _text(proc / "cpuinfo").split("\n\n") if block.strip()]
-    processors = [fields for fields in processors if "processor" in fields]
-    first = processors[0] if processors else {}
-    flags = set(first.get("flags", "").split())
-    cores = {(fields.get("physical id"), fields.get("core id", fields["processor"])) for fields in processors}
-    return Cpu(
-        model=first.get("model name") or platform.machine() or "unknown",
-        vendor=first.get("vendor_id", "unknown"),
-        flags=tuple(flag for flag in ISA_FLAGS if flag in flags),
-        physical_cores=max(1, len(cores)),
-        logical_cores=max(1, len(processors)),
-        numa_nodes=max(1, len(list((sys / "devices/system/node").glob("node[0-9]*")))),
-    )
 
 
 def find_openvino_devices() -> Devices:
@@ -296,18 +259,6 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
-
-
-def _cpu_fields(block: str) -> dict[str, str]:
-    pairs = (line.partition(":") for line in block.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return ""
 
 
 def _first_line(text: str) -> str:

@@ -4,6 +4,8 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 
+import structlog
+
 from service.admission import Admission
 from service.deadline import Deadline
 from service.domain import Finish, GenerationEvent, GenerationRequest, RawRequest, TokenLimits
@@ -20,6 +22,8 @@ from service.prompt.validation import check_parameters, validate
 from service.prompt_encoder import EncodedPrompt, PromptEncoder
 from service.text.tokenizer import ModelTokenizer
 
+_log = structlog.get_logger("model")
+
 # A batch of events, and the index of the request that it is of.
 IndexedBatch = tuple[int, Sequence[GenerationEvent]]
 IndexedEvents = AsyncGenerator[IndexedBatch, None]
@@ -34,6 +38,7 @@ class TextModel:
         name: str,
         device: str,
         engine_name: str,
+        engine_origin: str,
         manifest: Manifest,
         tokenizer: ModelTokenizer,
         engine: Engine,
@@ -49,6 +54,7 @@ class TextModel:
         self.name = name
         self.device = device
         self.engine_name = engine_name
+        self.engine_origin = engine_origin
         self.manifest = manifest
         self.engine = engine
         self.admission = admission
@@ -71,6 +77,7 @@ class TextModel:
 
     async def start(self) -> None:
         """Begin to load the model."""
+        _log.info("engine_settings", model=self.name, origin=self.engine_origin)
         await self.engine.start()
 
     async def stop(self) -> None:

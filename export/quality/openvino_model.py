@@ -12,7 +12,7 @@ from export.errors import ConversionError
 if TYPE_CHECKING:
     import openvino
 
-# What the service sets on a CPU unless its settings say otherwise (service/bootstrap/models.py).
+# What the service sets on a CPU where nobody chose or tuned (service/tuning/machine_classes.py).
 SERVED: Mapping[str, Mapping[str, str]] = {
     "CPU": {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "64"}
 }

@@ -32,7 +32,10 @@ class ImageInfo(msgspec.Struct, frozen=True):
 
 
 class Info(msgspec.Struct, frozen=True):
-    """The answer of /info: TGI's fields, then what is particular to this service."""
+    """The answer of /info: TGI's fields, then what is particular to this service.
+
+    engine_settings: where the engine's properties are from, such as the day on which they were tuned.
+    """
 
     model_id: str
     model_sha: str | None
@@ -53,6 +56,7 @@ class Info(msgspec.Struct, frozen=True):
     device: str
     weight_format: str
     engine: str
+    engine_settings: str
     models: list[str]
     images: ImageInfo | None = None
 
@@ -124,6 +128,7 @@ def _info(model: TextModel, names: list[str]) -> Info:
         device=model.device,
         weight_format=manifest.weight_format,
         engine=model.engine_name,
+        engine_settings=model.engine_origin,
         models=names,
         images=_image_info(model.image_limits),
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.admission import Admission
+from service.bootstrap.engine_properties import EngineChoice, choose
 from service.bootstrap.pictures import Pictures
 from service.domain import TokenLimits
 from service.engine.config import EngineConfig
@@ -33,9 +34,6 @@ _GRAMMAR_STALL_S = 3.0
 _GRAMMAR_BACKOFF_S = 0.2
 # Drawn seeds stay exact in clients that read JSON numbers as doubles.
 _SEED_BITS = 53
-# In trial runs faster than the runtime's own defaults at one request on a CPU with AMX, and at 64 on one
-# without; elsewhere about equal. What is best differs by machine: `properties` overrides them.
-_CPU_PROPERTIES = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "64"}
 
 
 def discover_models(folder: Path) -> tuple[ModelSettings, ...]:
@@ -73,16 +71,15 @@ def build_model(
         )
     device = settings.device or manifest.device
     name = settings.name or manifest.name
-    engine = EngineProcess(
-        engine_config(settings, device), python=str(settings.python) if settings.python else None
-    )
-    admission = Admission(
-        max_requests=settings.max_concurrent_requests, max_running=settings.max_running_requests
-    )
+    choice = choose(settings, device)
+    config = _engine_config(settings, device, choice)
+    engine = EngineProcess(config, python=str(settings.python) if settings.python else None)
+    admission = Admission(max_requests=settings.max_concurrent_requests, max_running=choice.max_running)
     return TextModel(
         name=name,
         device=device,
         engine_name=settings.backend,
+        engine_origin=choice.origin,
         manifest=manifest,
         tokenizer=ModelTokenizer.load(settings.path),
         engine=engine,
@@ -90,7 +87,7 @@ def build_model(
         observe=_observe(name, engine, admission, metrics, tracing),
         limits=_token_limits(settings, manifest),
         timeout_s=settings.request_timeout_s,
-        grammars=_build_grammar_checker(settings, device),
+        grammars=_build_grammar_checker(settings, config),
         template=ChatTemplate.load(settings.path),
         vision=pictures.vision(manifest),
         draw_seed=lambda: secrets.randbits(_SEED_BITS),
@@ -121,10 +118,10 @@ def _observe(
     return lambda: Observers((record(), trace()))
 
 
-def _build_grammar_checker(settings: ModelSettings, device: str) -> GrammarChecker:
+def _build_grammar_checker(settings: ModelSettings, engine: EngineConfig) -> GrammarChecker:
     # The fake engine knows no grammars, so it refuses none.
     backend = "openvino-grammar" if settings.backend == "openvino" else settings.backend
-    config = replace(engine_config(settings, device), backend=backend)
+    config = replace(engine, backend=backend)
     return GrammarChecker(
         EngineProcess(
             config,
@@ -147,16 +144,19 @@ def _token_limits(settings: ModelSettings, manifest: Manifest) -> TokenLimits:
 
 def engine_config(settings: ModelSettings, device: str) -> EngineConfig:
     """What the engine process is told of a model; `device` is the settled one."""
-    defaults = _CPU_PROPERTIES if device == "CPU" and settings.backend == "openvino" else {}
+    return _engine_config(settings, device, choose(settings, device))
+
+
+def _engine_config(settings: ModelSettings, device: str, choice: EngineChoice) -> EngineConfig:
     return EngineConfig(
         backend=settings.backend,
         model_path=str(settings.path.resolve()),
         device=device,
         cache_gib=settings.cache_gib or default_cache_gib(memory_limit_bytes()),
-        max_batched_tokens=settings.max_batched_tokens,
-        max_running=settings.max_running_requests,
+        max_batched_tokens=choice.max_batched_tokens,
+        max_running=choice.max_running,
         prefix_caching=settings.prefix_caching,
-        properties=defaults if settings.properties is None else settings.properties,
+        properties=choice.properties,
     )
 
 

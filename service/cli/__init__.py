@@ -1,4 +1,4 @@
-"""The command line: serve, check-config, token, ban, doctor."""
+"""The command line: serve, tune, check-config, token, ban, doctor."""
 
 import os
 import sys
@@ -13,6 +13,7 @@ from service.cli.ban_commands import ban_app
 from service.cli.options import TOKEN_VARIABLE, ConfigOption, load
 from service.cli.serve_command import serve
 from service.cli.token_commands import token_app
+from service.cli.tune_command import tune
 from service.errors import TiberError
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(serve)
+app.command()(tune)
 app.add_typer(token_app, name="token")
 app.add_typer(ban_app, name="ban")
 

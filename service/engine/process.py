@@ -166,7 +166,10 @@ class EngineProcess:
         elif self._state != "stopped":
             self._set_state("ready")
             _log.info(
-                "engine_ready", pid=self._child.pid if self._child else None, model=self._config.model_path
+                "engine_ready",
+                pid=self._child.pid if self._child else None,
+                model=self._config.model_path,
+                properties=self._config.properties,
             )
 
     async def _await_exit(self, child: Child) -> str:

@@ -131,7 +131,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     folder = path.resolve().parent
     models = values.get("models")
     for model in models if isinstance(models, list) else []:
-        _resolve(model, ("path", "python"), folder)
+        _resolve(model, ("path", "python", "tuning_file"), folder)
     _resolve(values.get("auth"), ("tokens_file", "bans_file", "audit_log"), folder)
     _resolve(values.get("tls"), ("certificate", "key", "client_ca"), folder)
     return values

@@ -210,3 +210,7 @@ class ModelSettings(Section):
     properties: dict[str, str] | None = Field(
         None, description="OpenVINO properties, as they are; measured defaults for the device if unset."
     )
+    tuning: bool = Field(True, description="Use what `tiber-serve tune` found for this machine, if it did.")
+    tuning_file: Path | None = Field(
+        None, description="Where that is kept, if not beside the model (what `tune --output` wrote)."
+    )

@@ -21,9 +21,9 @@ from export.quality.report import FILE_NAME
 from export.quality.verification import refuse_unverifiable
 from export.request import Request
 from export.sources import DEFAULT, FolderSource, HubSource
-from service.bootstrap.models import _CPU_PROPERTIES
 from service.errors import ConfigError, TiberError
 from service.manifest import Manifest, Source, read_manifest
+from service.tuning.machine_classes import CPU_CLASSES
 from tests.support.gguf_files import TinyModel, write_tiny_gguf, write_tiny_parts
 from tests.support.tiny import write_tiny_model
 from tests.support.vocabularies import small
@@ -40,7 +40,8 @@ def gguf(tmp_path: Path, **changes: Any) -> Path:
 
 
 def test_the_converted_model_runs_with_what_the_service_sets() -> None:
-    assert dict(SERVED["CPU"]) == _CPU_PROPERTIES
+    for machine in CPU_CLASSES:
+        assert dict(SERVED["CPU"]) == dict(machine.properties), machine.name
 
 
 def test_the_report_is_called_the_same_where_it_is_looked_for() -> None:

@@ -1,0 +1,1 @@
+"""Finds the engine's properties that suit one model on one machine, and keeps them."""

@@ -1,0 +1,160 @@
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from service.bootstrap.engine_properties import choose
+from service.errors import ConfigError
+from service.settings import ModelSettings
+from service.tuning.identity import TuningKey, model_sha256, tuning_key
+from service.tuning.store import FILE_NAME, TuningEntry, check, find, places, read, write
+from tests.support.tiny import write_tiny_model
+
+KEY = TuningKey(cpu_model="c", cpus=2, device="CPU", model_sha256="a" * 64, versions={"openvino": "1"})
+
+
+def entry(key: TuningKey = KEY, **properties: str) -> TuningEntry:
+    return TuningEntry(
+        key=key,
+        objective="balanced",
+        name="best",
+        properties=properties,
+        max_batched_tokens=512,
+        max_running=64,
+        tuned_at=datetime(2026, 11, 28, tzinfo=UTC),
+        budget_s=60,
+    )
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    write_tiny_model(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def test_an_entry_is_found_again_and_replaced_by_the_next_of_its_key(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    other = KEY.model_copy(update={"cpu_model": "other"})
+    write([path], entry(other, A="1"))
+    write([path], entry(A="2"))
+    assert write([path], entry(A="3")) == path
+    assert [one.properties["A"] for one in read(path).entries] == ["1", "3"]
+    assert find([path], KEY).entry == entry(A="3")
+    assert [one.name for one in tmp_path.iterdir()] == [FILE_NAME]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"cpu_model": "d"}, "another CPU (c; here d)"),
+        ({"cpus": 4}, "2 CPUs, here are 4"),
+        ({"device": "GPU"}, "device CPU, here GPU"),
+        ({"model_sha256": "b" * 64}, "the model changed"),
+        ({"versions": {"openvino": "2"}}, "other versions (openvino 1; here openvino 2)"),
+    ],
+)
+def test_an_entry_of_something_else_is_not_used_and_the_reason_is_said(
+    tmp_path: Path, change: dict[str, object], reason: str
+) -> None:
+    write([tmp_path / FILE_NAME], entry())
+    found = find([tmp_path / FILE_NAME], KEY.model_copy(update=change))
+    assert found.entry is None
+    assert reason in (found.reason or "")
+
+
+def test_a_broken_file_is_a_reason_and_is_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    path.write_text("{")
+    assert "no file of tunings" in (find([path], KEY).reason or "")
+    with pytest.raises(ConfigError, match="remove it"):
+        write([path], entry())
+    assert path.read_text() == "{"
+
+
+def test_where_the_models_folder_can_not_be_written_it_goes_elsewhere_and_is_found(
+    model: Path, state: Path
+) -> None:
+    # A folder in the file's place stands for one that can't be written: root may write anywhere.
+    (model / FILE_NAME).mkdir()
+    key = tuning_key(model, "CPU")
+    stored = write(places(model, None), entry(key))
+    assert stored.is_relative_to(state)
+    assert find(places(model, None), key).entry == entry(key)
+
+
+def test_a_chosen_file_is_the_only_one_looked_at(model: Path, tmp_path: Path) -> None:
+    assert places(model, tmp_path / "mine.json") == (tmp_path / "mine.json",)
+    assert write(places(model, tmp_path / "mine.json"), entry()) == tmp_path / "mine.json"
+
+
+def test_a_file_that_can_not_be_written_anywhere_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="--output FILE"):
+        write([tmp_path / "file" / FILE_NAME], entry())
+
+
+def test_the_models_hash_sees_graph_weights_and_manifest_and_no_tuning(model: Path) -> None:
+    (model / "openvino_model.xml").write_text("<net/>")
+    weights = bytearray(os.urandom(3 * 2**20))
+    (model / "openvino_model.bin").write_bytes(weights)
+    before = model_sha256(model)
+    (model / FILE_NAME).write_text("{}")
+    assert model_sha256(model) == before
+    weights[-1] ^= 1
+    (model / "openvino_model.bin").write_bytes(weights)
+    changed = model_sha256(model)
+    assert changed != before
+    (model / "openvino_model.xml").write_text("<net />")
+    assert model_sha256(model) not in (before, changed)
+
+
+def test_the_service_uses_what_was_tuned_and_says_when(model: Path) -> None:
+    write(places(model, None), entry(tuning_key(model, "CPU"), INFERENCE_PRECISION_HINT="bf16"))
+    choice = choose(ModelSettings(path=model), "CPU")
+    assert choice.properties == {"INFERENCE_PRECISION_HINT": "bf16"}
+    assert (choice.max_batched_tokens, choice.max_running) == (512, 64)
+    assert choice.origin == "tuned for this machine on 2026-11-28 (balanced)"
+
+
+def test_what_the_operator_set_wins_over_what_was_tuned(model: Path) -> None:
+    write(places(model, None), entry(tuning_key(model, "CPU"), A="1"))
+    limited = choose(ModelSettings(path=model, max_batched_tokens=256), "CPU")
+    assert (limited.properties, limited.max_batched_tokens, limited.max_running) == ({"A": "1"}, 256, 64)
+    explicit = choose(ModelSettings(path=model, properties={}), "CPU")
+    assert (explicit.properties, explicit.max_batched_tokens, explicit.origin) == ({}, 256, "the settings")
+    ignored = choose(ModelSettings(path=model, tuning=False), "CPU")
+    assert ignored.properties["INFERENCE_PRECISION_HINT"] == "f32"
+    assert ignored.origin.startswith("defaults for ")
+
+
+def test_the_service_says_why_a_tuning_is_not_used(model: Path) -> None:
+    write(places(model, None), entry())
+    choice = choose(ModelSettings(path=model), "CPU")
+    assert choice.properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] == "64"
+    assert "is not used: it is for another CPU" in choice.origin
+
+
+def test_the_file_is_plain_json_that_a_person_can_read(tmp_path: Path) -> None:
+    write([tmp_path / FILE_NAME], entry(A="1"))
+    content = json.loads((tmp_path / FILE_NAME).read_text())
+    assert content["entries"][0]["key"]["cpu_model"] == "c"
+
+
+def test_that_nothing_could_be_kept_is_known_before_the_search(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="--output"):
+        check([tmp_path / "file" / FILE_NAME])
+    (tmp_path / FILE_NAME).write_text("{")
+    with pytest.raises(ConfigError, match="remove it"):
+        check([tmp_path / FILE_NAME])
+    check([tmp_path / "new" / "folder" / FILE_NAME])
