@@ -156,6 +156,7 @@ def engine_config(settings: ModelSettings, device: str) -> EngineConfig:
         max_batched_tokens=settings.max_batched_tokens,
         max_running=settings.max_running_requests,
         prefix_caching=settings.prefix_caching,
+        prompt_lookup=settings.prompt_lookup,
         properties=defaults if settings.properties is None else settings.properties,
     )
 

@@ -189,6 +189,12 @@ class ModelSettings(Section):
     prefix_caching: bool = Field(
         True, description="Keep the KV cache of prompts for prompts that begin alike."
     )
+    prompt_lookup: int | None = Field(
+        None,
+        gt=0,
+        le=16,
+        description="Tokens guessed ahead in each step from what stood before in prompt and answer; none if unset.",
+    )
     max_batched_tokens: int = Field(256, gt=0, description="Tokens of all requests in one engine step.")
     max_concurrent_requests: int = Field(
         100, gt=0, description="Requests running or waiting; one more is answered 429."

@@ -1,5 +1,7 @@
 """The OpenVINO GenAI runtime: continuous batching, paged attention, prefix cache."""
 
+from pathlib import Path
+
 import numpy as np
 import openvino
 import openvino_genai as genai
@@ -11,6 +13,8 @@ from service.engine.protocol import Done, EngineEvent, Failed, PromptScored, Tok
 
 # The engine's own default for "no top-k limit".
 _NO_TOP_K = (1 << 64) - 1
+# Prompt lookup takes what followed the answer's last so many tokens where they, or fewer, stood before.
+_LOOKUP_NGRAM = 3
 
 
 class OpenVINOBackend:
@@ -18,9 +22,8 @@ class OpenVINOBackend:
 
     def __init__(self, config: EngineConfig) -> None:
         self._pipeline = load_pipeline(config)
-        defaults = self._pipeline.get_config()
-        self._eos_token_id: int = defaults.eos_token_id
-        self._stop_token_ids: set[int] = set(defaults.stop_token_ids) | {defaults.eos_token_id}
+        self._prompt_lookup = config.prompt_lookup
+        self._eos_token_id, self._stop_token_ids = end_tokens(self._pipeline, config)
         # A dropped handle silently cancels its request: they live here until the end.
         self._handles: dict[int, genai.GenerationHandle] = {}
         self._wants_logprobs: set[int] = set()
@@ -134,6 +137,8 @@ class OpenVINOBackend:
             config.rng_seed = sampling.seed
         if sampling.grammar is not None:
             config.structured_output_config = structured_output(sampling.grammar)
+        if self._prompt_lookup is not None:
+            set_prompt_lookup(config, self._prompt_lookup)
         config.validate()
         return config
 
@@ -158,9 +163,28 @@ def load_pipeline(config: EngineConfig) -> "genai.ContinuousBatchingPipeline":
     # Split-fuse must stay on: without it a step raises when max_num_batched_tokens < max_num_seqs.
     scheduler.dynamic_split_fuse = True
     scheduler.enable_prefix_caching = config.prefix_caching
-    return genai.ContinuousBatchingPipeline(
-        config.model_path, scheduler, config.device, dict(config.properties)
-    )
+    properties: dict[str, object] = dict(config.properties)
+    if config.prompt_lookup is not None:
+        properties["prompt_lookup"] = True
+    return genai.ContinuousBatchingPipeline(config.model_path, scheduler, config.device, properties)
+
+
+def end_tokens(pipeline: "genai.ContinuousBatchingPipeline", config: EngineConfig) -> tuple[int, set[int]]:
+    """The end-of-sequence token, and all tokens that end an answer."""
+    defaults = pipeline.get_config()
+    if config.prompt_lookup is not None:
+        # Such a pipeline's own defaults hold none.
+        file = Path(config.model_path) / "generation_config.json"
+        defaults = genai.GenerationConfig(file) if file.is_file() else genai.GenerationConfig()
+        if defaults.eos_token_id < 0:
+            defaults.set_eos_token_id(pipeline.get_tokenizer().get_eos_token_id())
+    return defaults.eos_token_id, set(defaults.stop_token_ids) | {defaults.eos_token_id}
+
+
+def set_prompt_lookup(config: "genai.GenerationConfig", tokens: int) -> None:
+    """Let a request guess that many tokens a step: a pipeline with prompt lookup refuses one with none."""
+    config.num_assistant_tokens = tokens
+    config.max_ngram_size = _LOOKUP_NGRAM
 
 
 def structured_output(grammar: Grammar) -> "genai.StructuredOutputConfig":
