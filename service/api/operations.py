@@ -54,6 +54,7 @@ class Info(msgspec.Struct, frozen=True):
     weight_format: str
     engine: str
     models: list[str]
+    prompt_lookup: int | None = None
     images: ImageInfo | None = None
 
 
@@ -125,6 +126,7 @@ def _info(model: TextModel, names: list[str]) -> Info:
         weight_format=manifest.weight_format,
         engine=model.engine_name,
         models=names,
+        prompt_lookup=model.prompt_lookup,
         images=_image_info(model.image_limits),
     )
 

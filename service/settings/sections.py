@@ -193,7 +193,7 @@ class ModelSettings(Section):
         None,
         gt=0,
         le=16,
-        description="Tokens guessed ahead in each step from what stood before in prompt and answer; none if unset.",
+        description="Tokens guessed in each step from prompt and answer, such as 5; none if unset.",
     )
     max_batched_tokens: int = Field(256, gt=0, description="Tokens of all requests in one engine step.")
     max_concurrent_requests: int = Field(
@@ -216,3 +216,11 @@ class ModelSettings(Section):
     properties: dict[str, str] | None = Field(
         None, description="OpenVINO properties, as they are; measured defaults for the device if unset."
     )
+
+    @pydantic.model_validator(mode="after")
+    def _can_look_up(self) -> "ModelSettings":
+        if self.prompt_lookup and self.prefix_caching:
+            raise ValueError("prompt_lookup needs prefix_caching = false: the cache would keep wrong guesses")
+        if self.prompt_lookup and self.backend != "openvino":
+            raise ValueError(f"prompt_lookup is for the backend openvino, not {self.backend}")
+        return self

@@ -22,7 +22,8 @@ class OpenVINOBackend:
 
     def __init__(self, config: EngineConfig) -> None:
         self._pipeline = load_pipeline(config)
-        self._prompt_lookup = config.prompt_lookup
+        # Tokens that the requests added from now on guess in each step.
+        self.guesses = config.prompt_lookup
         self._eos_token_id, self._stop_token_ids = end_tokens(self._pipeline, config)
         # A dropped handle silently cancels its request: they live here until the end.
         self._handles: dict[int, genai.GenerationHandle] = {}
@@ -83,14 +84,15 @@ class OpenVINOBackend:
     def _read(self, request_id: int, handle: "genai.GenerationHandle", events: list[EngineEvent]) -> bool:
         # handle.read() with nothing to read never returns.
         if handle.can_read():
-            output = next(iter(handle.read().values()))
-            events += self._tokens(request_id, output)
-            if output.finish_reason == genai.GenerationFinishReason.STOP:
-                events.append(Done(request_id, "eos_token"))
-                return True
-            if output.finish_reason == genai.GenerationFinishReason.LENGTH:
-                events.append(Done(request_id, "length"))
-                return True
+            # One output, or none when the cache ran full.
+            for output in handle.read().values():
+                events += self._tokens(request_id, output)
+                if output.finish_reason == genai.GenerationFinishReason.STOP:
+                    events.append(Done(request_id, "eos_token"))
+                    return True
+                if output.finish_reason == genai.GenerationFinishReason.LENGTH:
+                    events.append(Done(request_id, "length"))
+                    return True
         if handle.get_status() == genai.GenerationStatus.IGNORED:
             events.append(Failed(request_id, "the KV cache has no room for this request", True))
             return True
@@ -137,8 +139,8 @@ class OpenVINOBackend:
             config.rng_seed = sampling.seed
         if sampling.grammar is not None:
             config.structured_output_config = structured_output(sampling.grammar)
-        if self._prompt_lookup is not None:
-            set_prompt_lookup(config, self._prompt_lookup)
+        if self.guesses is not None:
+            set_prompt_lookup(config, self.guesses)
         config.validate()
         return config
 
