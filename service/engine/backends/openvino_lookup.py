@@ -19,9 +19,9 @@ from service.errors import ConfigError
 # Tokens of a block of the KV cache: 32 on CPUs, where the engine was tried; 16 on GPUs.
 _BLOCK_TOKENS = {"CPU": 32}
 _LEAST_BLOCK_TOKENS = 16
-# Guesses cost no more than memory reads while few run; beside so many they cost more than they bring. The
+# Beside so many others guesses cost more than they bring (docs/prompt-lookup.md). The
 # engine then takes no less than one.
-_MOST_GUESSING = 8
+_MOST_GUESSING = 4
 _PROBE_ID = 0
 _PROBE = GenerationRequest(prompt_ids=[0], sampling=Sampling(max_new_tokens=2, ignore_eos=True))
 
