@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks import vision_commands
+from benchmarks import chunk_commands, lookup_commands, vision_commands
 from benchmarks.command_line import (
     MODEL,
     ModelOption,
@@ -40,6 +40,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+chunk_commands.add_to(app)
+lookup_commands.add_to(app)
 vision_commands.add_to(app)
 compare_commands.add_to(app)
 peer_commands.add_to(app)

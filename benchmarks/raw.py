@@ -11,7 +11,7 @@ import openvino_genai as genai
 
 from benchmarks.errors import BenchmarkError
 from benchmarks.peer import serve_jobs
-from service.engine.backends.openvino import load_pipeline
+from service.engine.backends.openvino import end_tokens, load_pipeline, set_prompt_lookup
 from service.engine.config import EngineConfig
 
 
@@ -26,10 +26,14 @@ class RawJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawResult:
-    """`wall_s` is from before the first request was added until the last token was read."""
+    """`wall_s` is from before the first request was added until the last token was read.
+
+    `reads` counts how often a request got tokens: in one step each, several where they were guessed ahead.
+    """
 
     wall_s: float
     token_counts: list[int]
+    reads: int
 
 
 class RawEngine:
@@ -38,6 +42,7 @@ class RawEngine:
     def __init__(self, config: EngineConfig) -> None:
         if config.backend != "openvino":
             raise BenchmarkError(f"the bare engine is OpenVINO's; this model's backend is {config.backend!r}")
+        self._config = config
         self._pipeline = load_pipeline(config)
         self._last_id = 0
 
@@ -47,6 +52,7 @@ class RawEngine:
         waiting = deque(openvino.Tensor(np.array([ids], dtype=np.int64)) for ids in job.prompts)
         handles: dict[int, genai.GenerationHandle] = {}
         counts: dict[int, int] = {}
+        reads = 0
         started_s = time.monotonic()
         while waiting or handles:
             while waiting and len(handles) < job.concurrency:
@@ -57,21 +63,24 @@ class RawEngine:
             for request_id, handle in list(handles.items()):
                 added, has_ended = _read(handle)
                 counts[request_id] += added
+                reads += added > 0
                 if has_ended:
                     del handles[request_id]
         return RawResult(
             wall_s=time.monotonic() - started_s,
             token_counts=list(counts.values()),
+            reads=reads,
         )
 
     def _generation_config(self, max_new_tokens: int) -> "genai.GenerationConfig":
-        defaults = self._pipeline.get_config()
         config = genai.GenerationConfig()
-        config.set_eos_token_id(defaults.eos_token_id)
-        config.stop_token_ids = set(defaults.stop_token_ids) | {defaults.eos_token_id}
+        eos_token_id, config.stop_token_ids = end_tokens(self._pipeline, self._config)
+        config.set_eos_token_id(eos_token_id)
         config.max_new_tokens = max_new_tokens
         config.ignore_eos = True
         config.do_sample = False
+        if self._config.prompt_lookup is not None:
+            set_prompt_lookup(config, self._config.prompt_lookup)
         config.validate()
         return config
 

@@ -50,6 +50,7 @@ class TextModel:
         template: ChatTemplate | None,
         vision: Vision | None,
         observe: ObserverFactory,
+        prompt_lookup: int | None = None,
     ) -> None:
         self.name = name
         self.device = device
@@ -60,6 +61,7 @@ class TextModel:
         self.admission = admission
         self.limits = limits
         self.timeout_s = timeout_s
+        self.prompt_lookup = prompt_lookup
         self.tokenizer = tokenizer
         self._template = template
         self.image_limits = vision.limits if vision else None

@@ -58,6 +58,7 @@ class Info(msgspec.Struct, frozen=True):
     engine: str
     engine_settings: str
     models: list[str]
+    prompt_lookup: int | None = None
     images: ImageInfo | None = None
 
 
@@ -130,6 +131,7 @@ def _info(model: TextModel, names: list[str]) -> Info:
         engine=model.engine_name,
         engine_settings=model.engine_origin,
         models=names,
+        prompt_lookup=model.prompt_lookup,
         images=_image_info(model.image_limits),
     )
 

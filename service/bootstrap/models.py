@@ -61,7 +61,7 @@ def build_model(
 
     Raises:
         ModelFolderError: its folder is not whole.
-        ConfigError: it is made for an engine that is not part of this service.
+        ConfigError: it is made for an engine that is not part of this service, or a setting is not for it.
     """
     manifest = read_manifest(settings.path)
     if manifest.engine != "openvino":
@@ -69,6 +69,8 @@ def build_model(
             f"{settings.path} is for {manifest.engine} on {manifest.device}, which this service does not run."
             f" Start it with: {manifest.launch_line(settings.path)}"
         )
+    if settings.prompt_lookup and manifest.image_limits:
+        raise ConfigError(f"{settings.path}: prompt_lookup is for text models, and this one takes pictures")
     device = settings.device or manifest.device
     name = settings.name or manifest.name
     choice = choose(settings, device)
@@ -91,6 +93,7 @@ def build_model(
         template=ChatTemplate.load(settings.path),
         vision=pictures.vision(manifest),
         draw_seed=lambda: secrets.randbits(_SEED_BITS),
+        prompt_lookup=settings.prompt_lookup,
     )
 
 
@@ -149,13 +152,14 @@ def engine_config(settings: ModelSettings, device: str) -> EngineConfig:
 
 def _engine_config(settings: ModelSettings, device: str, choice: EngineChoice) -> EngineConfig:
     return EngineConfig(
-        backend=settings.backend,
+        backend="openvino-lookup" if settings.prompt_lookup else settings.backend,
         model_path=str(settings.path.resolve()),
         device=device,
         cache_gib=settings.cache_gib or default_cache_gib(memory_limit_bytes()),
         max_batched_tokens=choice.max_batched_tokens,
         max_running=choice.max_running,
         prefix_caching=settings.prefix_caching,
+        prompt_lookup=settings.prompt_lookup,
         properties=choice.properties,
     )
 

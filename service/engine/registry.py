@@ -8,6 +8,7 @@ from service.errors import ConfigError
 
 BACKENDS = {
     "openvino": "service.engine.backends.openvino:OpenVINOBackend",
+    "openvino-lookup": "service.engine.backends.openvino_lookup:OpenVINOLookupBackend",
     "openvino-grammar": "service.engine.backends.openvino_grammar:OpenVINOGrammarBackend",
     "fake": "service.engine.backends.fake:FakeBackend",
 }

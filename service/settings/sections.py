@@ -189,6 +189,12 @@ class ModelSettings(Section):
     prefix_caching: bool = Field(
         True, description="Keep the KV cache of prompts for prompts that begin alike."
     )
+    prompt_lookup: int | None = Field(
+        None,
+        gt=0,
+        le=16,
+        description="Tokens guessed in each step from prompt and answer, such as 5; none if unset.",
+    )
     max_batched_tokens: int = Field(256, gt=0, description="Tokens of all requests in one engine step.")
     max_concurrent_requests: int = Field(
         100, gt=0, description="Requests running or waiting; one more is answered 429."
@@ -214,3 +220,11 @@ class ModelSettings(Section):
     tuning_file: Path | None = Field(
         None, description="Where that is kept, if not beside the model (what `tune --output` wrote)."
     )
+
+    @pydantic.model_validator(mode="after")
+    def _can_look_up(self) -> "ModelSettings":
+        if self.prompt_lookup and self.prefix_caching:
+            raise ValueError("prompt_lookup needs prefix_caching = false: the cache would keep wrong guesses")
+        if self.prompt_lookup and self.backend != "openvino":
+            raise ValueError(f"prompt_lookup is for the backend openvino, not {self.backend}")
+        return self

@@ -22,7 +22,8 @@ def _config(backend: str, model_path: str, **properties: str) -> EngineConfig:
         cache_gib=1,
         max_batched_tokens=256,
         max_running=16,
-        prefix_caching=True,
+        prefix_caching=backend != "openvino-lookup",
+        prompt_lookup=5 if backend == "openvino-lookup" else None,
         properties=properties,
     )
 
@@ -32,9 +33,9 @@ def _request(prompt_ids: list[int] | None = None, **sampling: object) -> Generat
     return GenerationRequest(prompt_ids=prompt_ids or PROMPT, sampling=Sampling(**fields))  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module", params=["fake", "openvino"])
+@pytest.fixture(scope="module", params=["fake", "openvino", "openvino-lookup"])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    path = str(request.getfixturevalue("default_model")) if request.param == "openvino" else ""
+    path = "" if request.param == "fake" else str(request.getfixturevalue("default_model"))
     loaded = load_backend(_config(request.param, path))
     yield loaded
     loaded.close()
@@ -132,7 +133,7 @@ def test_the_same_seed_gives_the_same_tokens(backend: Backend) -> None:
 
 
 def test_an_unknown_backend_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="openvino, openvino-grammar, fake"):
+    with pytest.raises(ConfigError, match="openvino, openvino-lookup, openvino-grammar, fake"):
         load_backend(_config("no-such-engine", ""))
 
 

@@ -10,9 +10,9 @@ from service.engine.protocol import Backend, HasCache
 from service.engine.registry import load_backend
 
 
-@pytest.fixture(scope="module", params=["fake", "openvino"])
+@pytest.fixture(scope="module", params=["fake", "openvino", "openvino-lookup"])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    path = str(request.getfixturevalue("default_model")) if request.param == "openvino" else ""
+    path = "" if request.param == "fake" else str(request.getfixturevalue("default_model"))
     config = EngineConfig(
         backend=request.param,
         model_path=path,
@@ -20,7 +20,8 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
         cache_gib=1,
         max_batched_tokens=256,
         max_running=16,
-        prefix_caching=True,
+        prefix_caching=request.param != "openvino-lookup",
+        prompt_lookup=5 if request.param == "openvino-lookup" else None,
         properties={},
     )
     loaded = load_backend(config)

@@ -188,3 +188,12 @@ def test_files_of_the_guard_must_differ(empty_folder: Path) -> None:
 @pytest.mark.parametrize("value", ["inf", "1e17"])
 def test_no_time_is_without_end(empty_folder: Path, name: str, value: str) -> None:
     assert f"auth.{name}" in refusal(write(empty_folder, f"[auth]\n{name} = {value}"))
+
+
+def test_prompt_lookup_is_refused_where_it_would_be_wrong(empty_folder: Path) -> None:
+    head = '[[models]]\npath = "m"\nprompt_lookup = 5\n'
+    assert "prompt_lookup needs prefix_caching = false" in refusal(write(empty_folder, head))
+    fake = f'{head}prefix_caching = false\nbackend = "fake"'
+    assert "prompt_lookup is for the backend openvino" in refusal(write(empty_folder, fake))
+    (model,) = load_settings(write(empty_folder, f"{head}prefix_caching = false"), {}).models
+    assert model.prompt_lookup == 5

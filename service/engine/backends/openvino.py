@@ -1,5 +1,7 @@
 """The OpenVINO GenAI runtime: continuous batching, paged attention, prefix cache."""
 
+from pathlib import Path
+
 import numpy as np
 import openvino
 import openvino_genai as genai
@@ -11,6 +13,8 @@ from service.engine.protocol import Done, EngineEvent, Failed, PromptScored, Tok
 
 # The engine's own default for "no top-k limit".
 _NO_TOP_K = (1 << 64) - 1
+# Prompt lookup takes what followed the answer's last so many tokens where they, or fewer, stood before.
+_LOOKUP_NGRAM = 3
 
 
 class OpenVINOBackend:
@@ -18,9 +22,9 @@ class OpenVINOBackend:
 
     def __init__(self, config: EngineConfig) -> None:
         self._pipeline = load_pipeline(config)
-        defaults = self._pipeline.get_config()
-        self._eos_token_id: int = defaults.eos_token_id
-        self._stop_token_ids: set[int] = set(defaults.stop_token_ids) | {defaults.eos_token_id}
+        # Tokens that the requests added from now on guess in each step.
+        self.guesses = config.prompt_lookup
+        self._eos_token_id, self._stop_token_ids = end_tokens(self._pipeline, config)
         # A dropped handle silently cancels its request: they live here until the end.
         self._handles: dict[int, genai.GenerationHandle] = {}
         self._wants_logprobs: set[int] = set()
@@ -80,14 +84,15 @@ class OpenVINOBackend:
     def _read(self, request_id: int, handle: "genai.GenerationHandle", events: list[EngineEvent]) -> bool:
         # handle.read() with nothing to read never returns.
         if handle.can_read():
-            output = next(iter(handle.read().values()))
-            events += self._tokens(request_id, output)
-            if output.finish_reason == genai.GenerationFinishReason.STOP:
-                events.append(Done(request_id, "eos_token"))
-                return True
-            if output.finish_reason == genai.GenerationFinishReason.LENGTH:
-                events.append(Done(request_id, "length"))
-                return True
+            # One output, or none when the cache ran full.
+            for output in handle.read().values():
+                events += self._tokens(request_id, output)
+                if output.finish_reason == genai.GenerationFinishReason.STOP:
+                    events.append(Done(request_id, "eos_token"))
+                    return True
+                if output.finish_reason == genai.GenerationFinishReason.LENGTH:
+                    events.append(Done(request_id, "length"))
+                    return True
         if handle.get_status() == genai.GenerationStatus.IGNORED:
             events.append(Failed(request_id, "the KV cache has no room for this request", True))
             return True
@@ -134,6 +139,8 @@ class OpenVINOBackend:
             config.rng_seed = sampling.seed
         if sampling.grammar is not None:
             config.structured_output_config = structured_output(sampling.grammar)
+        if self.guesses is not None:
+            set_prompt_lookup(config, self.guesses)
         config.validate()
         return config
 
@@ -158,9 +165,28 @@ def load_pipeline(config: EngineConfig) -> "genai.ContinuousBatchingPipeline":
     # Split-fuse must stay on: without it a step raises when max_num_batched_tokens < max_num_seqs.
     scheduler.dynamic_split_fuse = True
     scheduler.enable_prefix_caching = config.prefix_caching
-    return genai.ContinuousBatchingPipeline(
-        config.model_path, scheduler, config.device, dict(config.properties)
-    )
+    properties: dict[str, object] = dict(config.properties)
+    if config.prompt_lookup is not None:
+        properties["prompt_lookup"] = True
+    return genai.ContinuousBatchingPipeline(config.model_path, scheduler, config.device, properties)
+
+
+def end_tokens(pipeline: "genai.ContinuousBatchingPipeline", config: EngineConfig) -> tuple[int, set[int]]:
+    """The end-of-sequence token, and all tokens that end an answer."""
+    defaults = pipeline.get_config()
+    if config.prompt_lookup is not None:
+        # Such a pipeline's own defaults hold none.
+        file = Path(config.model_path) / "generation_config.json"
+        defaults = genai.GenerationConfig(file) if file.is_file() else genai.GenerationConfig()
+        if defaults.eos_token_id < 0:
+            defaults.set_eos_token_id(pipeline.get_tokenizer().get_eos_token_id())
+    return defaults.eos_token_id, set(defaults.stop_token_ids) | {defaults.eos_token_id}
+
+
+def set_prompt_lookup(config: "genai.GenerationConfig", tokens: int) -> None:
+    """Let a request guess that many tokens a step: a pipeline with prompt lookup refuses one with none."""
+    config.num_assistant_tokens = tokens
+    config.max_ngram_size = _LOOKUP_NGRAM
 
 
 def structured_output(grammar: Grammar) -> "genai.StructuredOutputConfig":
