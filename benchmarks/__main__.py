@@ -26,6 +26,7 @@ from benchmarks.command_line import (
     progress_bar,
     say_line,
 )
+from benchmarks.roofline import command as roofline_command
 from service.errors import ConfigError, TiberError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 vision_commands.add_to(app)
+roofline_command.add_to(app)
 
 
 @app.command()
