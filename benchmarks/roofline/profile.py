@@ -13,6 +13,9 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.roofline.graph import decoder_path
 
 _STEPS = 32
+# The first step prepares every multiplication anew, for a single token.
+_WARM_UP_STEPS = 4
+_RUNS_BEFORE = 1 + _WARM_UP_STEPS
 _INPUTS = {"input_ids", "attention_mask", "position_ids", "beam_idx"}
 # Any token but the special ones will do: nothing here depends on which.
 _TOKEN = 100
@@ -53,26 +56,28 @@ def profile_decode(folder: Path, device: str, properties: Mapping[str, str], con
     watched = {**properties, "PERF_COUNT": "YES"}
     request = core.compile_model(graph, device, watched).create_infer_request()
     request.infer(_inputs(0, context_tokens))
-    prompt = request.get_profiling_info()
+    for step in range(_WARM_UP_STEPS):
+        request.infer(_inputs(context_tokens + step, 1))
+    before = request.get_profiling_info()
     began_s = time.perf_counter()
-    for step in range(_STEPS):
+    for step in range(_WARM_UP_STEPS, _WARM_UP_STEPS + _STEPS):
         request.infer(_inputs(context_tokens + step, 1))
     step_s = (time.perf_counter() - began_s) / _STEPS
-    return Profile(step_s=step_s, shares=_shares(prompt, request.get_profiling_info()))
+    return Profile(step_s=step_s, shares=_shares(before, request.get_profiling_info()))
 
 
 def _shares(
-    prompt: "list[openvino.ProfilingInfo]", steps: "list[openvino.ProfilingInfo]"
+    before: "list[openvino.ProfilingInfo]", after: "list[openvino.ProfilingInfo]"
 ) -> list[OperationShare]:
-    """The steps alone: what the runtime tells are means over the prompt and all steps since."""
-    before_s = {info.node_name: info.real_time.total_seconds() for info in prompt}
+    """The timed steps alone: what the runtime tells are means over the prompt and all steps since."""
+    before_s = {info.node_name: info.real_time.total_seconds() * _RUNS_BEFORE for info in before}
     counts: dict[str, int] = defaultdict(int)
     times_s: dict[str, float] = defaultdict(float)
-    for info in steps:
+    for info in after:
         if info.status == openvino.ProfilingInfo.Status.EXECUTED:
-            total_s = info.real_time.total_seconds() * (_STEPS + 1) - before_s.get(info.node_name, 0.0)
+            total_s = info.real_time.total_seconds() * (_RUNS_BEFORE + _STEPS)
             counts[info.node_type] += 1
-            times_s[info.node_type] += max(0.0, total_s / _STEPS)
+            times_s[info.node_type] += max(0.0, total_s - before_s.get(info.node_name, 0.0)) / _STEPS
     return [
         OperationShare(kind=kind, count=counts[kind], time_s=taken_s)
         for kind, taken_s in sorted(times_s.items(), key=lambda item: -item[1])
