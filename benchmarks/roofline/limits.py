@@ -106,6 +106,6 @@ def next_limit(decode: Comparison) -> str:
     if kernel_s > rest_s:
         return f"{parts} Next limit: that multiplication; other weight formats or properties change it."
     return (
-        f"{parts} Next limit: the hundreds of small operations of a step, between which cores wait for each "
-        "other (--profile shows them); a larger model feels them less."
+        f"{parts} Next limit: the hundreds of operations of a step, small multiplications among "
+        "them, between which cores wait for each other (--profile shows them); a larger model feels them less."
     )
