@@ -107,5 +107,5 @@ def next_limit(decode: Comparison) -> str:
         return f"{parts} Next limit: that multiplication; other weight formats or properties change it."
     return (
         f"{parts} Next limit: the hundreds of operations of a step, small multiplications among "
-        "them, between which cores wait for each other (--profile shows them); a larger model feels them less."
+        "them, between which cores wait for each other: see --profile. A larger model feels them less."
     )
