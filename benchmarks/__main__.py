@@ -28,6 +28,7 @@ from benchmarks.command_line import (
 )
 from benchmarks.compare import commands as compare_commands
 from benchmarks.peers import commands as peer_commands
+from benchmarks.roofline import command as roofline_command
 from service.errors import ConfigError, TiberError
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ lookup_commands.add_to(app)
 vision_commands.add_to(app)
 compare_commands.add_to(app)
 peer_commands.add_to(app)
+roofline_command.add_to(app)
 
 
 @app.command()

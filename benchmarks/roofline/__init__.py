@@ -1,0 +1,1 @@
+"""The limits that this machine sets."""
