@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, and those of pictures.
+"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, traffic, pictures.
 
 What they measure with is imported late: child processes import this module, too.
 """
@@ -26,6 +26,7 @@ from benchmarks.command_line import (
     progress_bar,
     say_line,
 )
+from benchmarks.traffic import commands as traffic_commands
 from service.errors import ConfigError, TiberError
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="benchmarks",
-    help="Measure the service: cost, schemas, pictures; how it bears bursts, slow clients, a dead engine.",
+    help="Load servers (run). Measure the service: cost, schemas, pictures, bursts, slow clients, a dead engine.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+traffic_commands.add_to(app)
 vision_commands.add_to(app)
 
 

@@ -1,0 +1,119 @@
+"""Prints what clients saw."""
+
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from benchmarks.traffic.bootstrap import Distribution, Estimate
+from benchmarks.traffic.measures import Measures
+from benchmarks.traffic.run import Stage, TrafficResults
+
+_MS = 1000
+_LATENCIES: dict[str, Callable[[Measures], Distribution | None]] = {
+    "first token (TTFT)": lambda one: one.ttft_s,
+    "between chunks (ITL)": lambda one: one.itl_s,
+    "per output token (TPOT)": lambda one: one.tpot_s,
+    "end to end": lambda one: one.end_to_end_s,
+    "due until sent": lambda one: one.send_delay_s,
+    "server's queue": lambda one: one.queue_s,
+}
+
+
+def show_traffic(results: TrafficResults, console: Console) -> None:
+    """Print one stage in full, several in a row each."""
+    if len(results.stages) == 1:
+        _show_stage(results.stages[0], console)
+    else:
+        _show_stages(results, console)
+    for stage in results.stages:
+        _show_failures(stage, console)
+
+
+def _show_stage(stage: Stage, console: Console) -> None:
+    seen = stage.measures
+    console.print(_rates(stage))
+    table = Table(title="ms, 95% intervals in brackets", title_justify="left")
+    for title in ("", "p50", "p90", "p99", "highest", "n"):
+        table.add_column(title, justify="right" if title else "left")
+    for title, pick in _LATENCIES.items():
+        found = pick(seen)
+        if found is not None:
+            cells = [_interval(one, _MS, 1) for one in (found.p50, found.p90, found.p99)]
+            table.add_row(title, *cells, f"{_MS * found.highest:.1f}", str(found.count))
+    console.print(table)
+
+
+def _rates(stage: Stage) -> Table:
+    seen = stage.measures
+    table = Table(title=stage.arrival, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_row("answered in time", f"{seen.answered} in {seen.window_s:.1f} s")
+    if stage.offered_per_s is not None:
+        table.add_row("requests/s offered", f"{stage.offered_per_s:.2f}")
+    table.add_row("requests/s", _interval(seen.requests_per_s, 1, 2))
+    table.add_row("output tokens/s", _interval(seen.output_tokens_per_s, 1, 1))
+    table.add_row("prompt and output tokens/s", _interval(seen.total_tokens_per_s, 1, 1))
+    if seen.goodput_per_s is not None:
+        share = "" if seen.good_share is None else f" ({100 * seen.good_share:.1f}% of all)"
+        table.add_row("goodput, requests/s", f"{seen.goodput_per_s:.2f}{share}")
+    if seen.tokens_per_chunk is not None:
+        table.add_row("output tokens per chunk", f"{seen.tokens_per_chunk:.2f}")
+    return table
+
+
+def _show_stages(results: TrafficResults, console: Console) -> None:
+    table = Table(title="Arrivals, from few to many", title_justify="left")
+    titles = (
+        "",
+        "offered/s",
+        "requests/s",
+        "tokens/s",
+        "TTFT p50 / p99 ms",
+        "ITL p50 / p99 ms",
+        "goodput/s",
+        "failed",
+    )
+    for title in titles:
+        table.add_column(title, justify="right" if title else "left")
+    for stage in results.stages:
+        seen = stage.measures
+        table.add_row(
+            stage.arrival,
+            _number(stage.offered_per_s),
+            _number(seen.requests_per_s.value),
+            f"{seen.output_tokens_per_s.value:.1f}",
+            _ends(seen.ttft_s),
+            _ends(seen.itl_s),
+            _number(seen.goodput_per_s),
+            str(sum(seen.failures.values())),
+        )
+    console.print(table)
+    borne = _number(results.borne_per_s)
+    console.print(f"highest rate of which 95% was answered in its time: {borne} requests/s", highlight=False)
+
+
+def _show_failures(stage: Stage, console: Console) -> None:
+    seen = stage.measures
+    if seen.failures:
+        kinds = ", ".join(f"{kind}: {count}" for kind, count in sorted(seen.failures.items()))
+        console.print(f"[bold red]{escape(stage.arrival)} failures[/] {escape(kinds)}", highlight=False)
+    for reason in seen.reasons:
+        console.print(f"  {escape(reason)}", highlight=False, soft_wrap=True)
+    if stage.was_stopped:
+        console.print(f"{escape(stage.arrival)} was stopped; {seen.unfinished} requests were broken off")
+
+
+def _interval(one: Estimate, factor: float, digits: int) -> str:
+    low, high = factor * one.low, factor * one.high
+    return f"{factor * one.value:.{digits}f} \\[{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def _ends(one: Distribution | None) -> str:
+    return "-" if one is None else f"{_MS * one.p50.value:.1f} / {_MS * one.p99.value:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
