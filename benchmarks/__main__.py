@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="benchmarks",
-    help="Load servers (run). Measure the service: cost, schemas, pictures, bursts, slow clients, a dead engine.",
+    help="Load servers (run). Measure the service: cost, schemas, pictures, bursts, slow clients, crashes.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -34,7 +34,8 @@ ModelOption = Annotated[
 ]
 _WORKLOADS = (
     "fixed:in=128,out=64 | uniform:in_min=,in_max=,out_min=,out_max= | "
-    "lognormal:in=200,in_sigma=0.8,out=100 | sharegpt | shared-prefix:prefix=1024,in=64,out=64 | long:in=4000 | vision:side=512. Lengths are tokens."
+    "lognormal:in=200,in_sigma=0.8,out=100 | sharegpt | "
+    "shared-prefix:prefix=1024,in=64,out=64 | long:in=4000 | vision:side=512. Lengths are tokens."
 )
 _ARRIVALS = (
     "closed:64 (so many clients) | poisson:4 | constant:2 (requests a second, due whatever became of others; "

@@ -12,9 +12,9 @@ from benchmarks.traffic.run import Stage, TrafficResults
 
 _MS = 1000
 _LATENCIES: dict[str, Callable[[Measures], Distribution | None]] = {
-    "first token (TTFT)": lambda one: one.ttft_s,
-    "between chunks (ITL)": lambda one: one.itl_s,
-    "per output token (TPOT)": lambda one: one.tpot_s,
+    "first token, TTFT": lambda one: one.ttft_s,
+    "between chunks, ITL": lambda one: one.itl_s,
+    "per token, TPOT": lambda one: one.tpot_s,
     "end to end": lambda one: one.end_to_end_s,
     "due until sent": lambda one: one.send_delay_s,
     "server's queue": lambda one: one.queue_s,
@@ -35,13 +35,14 @@ def _show_stage(stage: Stage, console: Console) -> None:
     seen = stage.measures
     console.print(_rates(stage))
     table = Table(title="ms, 95% intervals in brackets", title_justify="left")
-    for title in ("", "p50", "p90", "p99", "highest", "n"):
-        table.add_column(title, justify="right" if title else "left")
+    for title in ("", "p50", "p90", "p99", "n"):
+        table.add_column(title, justify="right" if title else "left", no_wrap=True)
     for title, pick in _LATENCIES.items():
         found = pick(seen)
         if found is not None:
-            cells = [_interval(one, _MS, 1) for one in (found.p50, found.p90, found.p99)]
-            table.add_row(title, *cells, f"{_MS * found.highest:.1f}", str(found.count))
+            p50, p90, p99 = found.p50, found.p90, found.p99
+            cells = (_interval(p50, _MS, 1), f"{_MS * p90.value:.1f}", _interval(p99, _MS, 1))
+            table.add_row(title, *cells, str(found.count))
     console.print(table)
 
 

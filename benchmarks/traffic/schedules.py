@@ -127,6 +127,6 @@ def _timestamps(rows: Iterable[object], path: Path) -> Iterator[float]:
             yield float(row[_COLUMN])  # type: ignore[index]  # what has no such field is caught
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
-                f"the trace {path}, record {number}: no number called {_COLUMN!r}. A trace is CSV with a header,"
-                f' or JSONL such as {{"{_COLUMN}": 1.5}}; the times are seconds.'
+                f"the trace {path}, record {number}: no number called {_COLUMN!r}. A trace is CSV with a"
+                f' header, or JSONL such as {{"{_COLUMN}": 1.5}}; the times are seconds.'
             ) from error
