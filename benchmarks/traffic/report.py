@@ -6,11 +6,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from benchmarks.stats import median
 from benchmarks.traffic.bootstrap import Distribution, Estimate
+from benchmarks.traffic.cross_check import CrossCheckResults
 from benchmarks.traffic.measures import Measures
 from benchmarks.traffic.run import Stage, TrafficResults
 
 _MS = 1000
+_NAMES = {"output_tokens_per_s": "output", "ttft_s": "TTFT", "tpot_s": "TPOT"}
 _LATENCIES: dict[str, Callable[[Measures], Distribution | None]] = {
     "first token, TTFT": lambda one: one.ttft_s,
     "between chunks, ITL": lambda one: one.itl_s,
@@ -29,6 +32,25 @@ def show_traffic(results: TrafficResults, console: Console) -> None:
         _show_stages(results, console)
     for stage in results.stages:
         _show_failures(stage, console)
+
+
+def show_cross_check(results: CrossCheckResults, console: Console) -> None:
+    """Print both sides' medians over the rounds, and whether they agree."""
+    table = Table(title="Medians of the rounds", title_justify="left")
+    for title in ("", "ours", "guidellm", "ratio by round: median (least to greatest)", "within 5%"):
+        table.add_column(title, justify="right" if title else "left")
+    for one in results.comparisons:
+        factor, unit = (1, "tokens/s") if one.name == "output_tokens_per_s" else (_MS, "ms")
+        ratio = "-" if one.ratio is None else f"{one.ratio.median:.3f}"
+        bounds = "" if one.ratio is None else f" ({one.ratio.lowest:.3f} to {one.ratio.highest:.3f})"
+        table.add_row(
+            f"closed:{one.concurrency}, {_NAMES[one.name]}, {unit}",
+            f"{factor * median(one.ours):.2f}",
+            f"{factor * median(one.theirs):.2f}",
+            f"{ratio}{bounds}",
+            "yes" if one.agrees else "no",
+        )
+    console.print(table)
 
 
 def _show_stage(stage: Stage, console: Console) -> None:

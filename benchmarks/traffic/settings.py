@@ -27,7 +27,7 @@ def read_dialect(
         return Tgi(model=model_name, ignore_eos=ignore_eos, extra=extra)
     if api not in ("openai", "openai-chat"):
         raise ConfigError(f"--target is tgi, openai (completions) or openai-chat, not {api!r}")
-    model = model_name or asyncio.run(_first_model(target))
+    model = model_name or first_model(target)
     return OpenAi(model=model, is_chat=api == "openai-chat", ignore_eos=ignore_eos, extra=extra)
 
 
@@ -42,6 +42,11 @@ def read_extra(text: str | None) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigError("--extra is a JSON object, such as '{\"top_k\": 1}'")
     return value
+
+
+def first_model(target: Target) -> str:
+    """The first model that the server names. Raises: BenchmarkError when it names none."""
+    return asyncio.run(_first_model(target))
 
 
 async def _first_model(target: Target) -> str:

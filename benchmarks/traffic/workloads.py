@@ -1,7 +1,5 @@
 """Makes the requests of a workload one by one, the same ones for the same seed."""
 
-import base64
-import io
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -32,7 +30,6 @@ FORMS = {
     "long": Form(defaults={"in": 4000, "out": 64}, example="long:in=4000,out=64"),
     "vision": Form(defaults={"side": 512, "in": 16, "out": 64}, example="vision:side=512,in=16,out=64"),
 }
-_JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +134,6 @@ def _check(spec: str, values: dict[str, float]) -> None:
 
 def _picture(chance: Random, side: int) -> str:
     # Imported late: only workloads with pictures need it.
-    from export.demo_vlm.scenes import draw, scene
+    from benchmarks.pictures import drawn_jpeg
 
-    buffer = io.BytesIO()
-    draw(scene(chance.getrandbits(62)), side).save(buffer, "JPEG", quality=_JPEG_QUALITY)
-    return base64.b64encode(buffer.getvalue()).decode()
+    return drawn_jpeg(chance, side)
