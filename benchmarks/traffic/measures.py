@@ -23,7 +23,9 @@ class Measures:
     sending ended included; rates are over it. `failures` are counted by kind; `unfinished` requests were
     broken off by us. `send_delay_s` is from due to sent, `queue_s` the server's own word for its queue.
     `itl_s` is between chunks, which may hold several tokens: `tokens_per_chunk` says how many.
-    `goodput_per_s` counts the answered requests that kept every objective, `good_share` is of all that ended.
+    `answers_per_s` is over the time from the first answer's end to the last one's: the rate of requests
+    where the server keeps up. `goodput_per_s` counts the answered requests that kept every objective,
+    `good_share` is of all that ended.
     """
 
     window_s: float
@@ -37,6 +39,7 @@ class Measures:
     requests_per_s: Estimate
     output_tokens_per_s: Estimate
     total_tokens_per_s: Estimate
+    answers_per_s: float | None
     goodput_per_s: float | None
     good_share: float | None
     ttft_s: Distribution | None
@@ -66,6 +69,7 @@ def measure(result: TrafficResult, slo: Slo | None) -> Measures:
         requests_per_s=_rate([(one.ended_s, 1.0) for one in good], begin_s, window_s),
         output_tokens_per_s=_rate(_output_tokens(good), begin_s, window_s),
         total_tokens_per_s=_rate(_output_tokens(good) + _prompt_tokens(good), begin_s, window_s),
+        answers_per_s=_answers_per_s([one.ended_s for one in good]),
         goodput_per_s=None if kept is None or not window_s else kept / window_s,
         good_share=None if kept is None or not result.samples else kept / len(result.samples),
         ttft_s=_each(good, ttft_s),
@@ -82,6 +86,12 @@ def _window(samples: Sequence[Sample]) -> tuple[float, float]:
         return 0.0, 0.0
     begin_s = min(one.due_s for one in samples)
     return begin_s, max(one.ended_s for one in samples) - begin_s
+
+
+def _answers_per_s(ended_s: Sequence[float]) -> float | None:
+    if not ended_s or max(ended_s) == min(ended_s):
+        return None
+    return (len(ended_s) - 1) / (max(ended_s) - min(ended_s))
 
 
 def _each(samples: Sequence[Sample], measure_one: Callable[[Sample], float | None]) -> Distribution | None:

@@ -115,7 +115,7 @@ def _show_stages(results: TrafficResults, console: Console) -> None:
         )
     console.print(table)
     borne = _number(results.borne_per_s)
-    console.print(f"highest rate of which 95% was answered in its time: {borne} requests/s", highlight=False)
+    console.print(f"highest rate that answers kept up with, to 95%: {borne} requests/s", highlight=False)
 
 
 def _show_failures(stage: Stage, console: Console) -> None:

@@ -13,7 +13,7 @@ from benchmarks.traffic.sender import Progress, TrafficJob
 from benchmarks.traffic.slo import Slo
 from benchmarks.traffic.workloads import Workload
 
-# The share of an offered rate that must be answered for it to count as borne.
+# The share of an offered rate that answers must come at for it to count as borne.
 _BORNE_SHARE = 0.95
 # Requests that warm an open loop up, which has no number of clients.
 _WARM_UP_TIMED = 4
@@ -45,7 +45,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficResults:
-    """All stages; `borne_per_s` is the highest rate of a sweep of which 95% was answered in its time."""
+    """All stages; `borne_per_s` is the highest rate of a sweep that was answered as fast, or 95% so."""
 
     stages: list[Stage]
     borne_per_s: float | None
@@ -148,6 +148,7 @@ def _borne_per_s(stages: list[Stage]) -> float | None:
         stage.offered_per_s
         for stage in stages
         if stage.offered_per_s is not None
-        and stage.measures.requests_per_s.value >= _BORNE_SHARE * stage.offered_per_s
+        and not stage.measures.failures
+        and (stage.measures.answers_per_s or 0.0) >= _BORNE_SHARE * stage.offered_per_s
     ]
     return max(borne, default=None)

@@ -49,6 +49,7 @@ def test_throughput_is_over_the_time_from_the_first_due_to_the_last_end() -> Non
     seen = measure(result(sample(0.0), sample(1.0)), None)
     assert seen.window_s == pytest.approx(2.0)
     assert seen.requests_per_s.value == pytest.approx(1.0)
+    assert seen.answers_per_s == pytest.approx(1.0)
     assert seen.output_tokens_per_s.value == pytest.approx(6.0)
     assert seen.total_tokens_per_s.value == pytest.approx(16.0)
     assert seen.tokens_per_chunk == pytest.approx(2.0)

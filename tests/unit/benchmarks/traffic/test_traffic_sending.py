@@ -54,22 +54,27 @@ class Misbehaving:
         self._free = asyncio.Lock()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
-                way = self._ways[self._served % len(self._ways)]
-                self._served += 1
-                if way == "hang":
-                    await reader.read()
-                    break
-                async with self._free:
-                    await asyncio.sleep(STALL_S if way == "stall" else 0)
-                writer.write(ANSWERS.get(way, GOOD))
-                await writer.drain()
-                if way == "cut":
-                    break
-        writer.close()
+        try:
+            with suppress(ConnectionError, asyncio.IncompleteReadError):
+                while await self._answer(reader, writer):
+                    pass
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Whether the connection stays open."""
+        head = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+        way = self._ways[self._served % len(self._ways)]
+        self._served += 1
+        if way == "hang":
+            await reader.read()
+            return False
+        async with self._free:
+            await asyncio.sleep(STALL_S if way == "stall" else 0)
+        writer.write(ANSWERS.get(way, GOOD))
+        await writer.drain()
+        return way != "cut"
 
 
 @contextmanager
@@ -82,10 +87,11 @@ def misbehaving(*ways: str) -> Iterator[Target]:
 
     async def stop() -> None:
         server.close()
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # The clients have hung up, so each ends by itself.
+        if tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+            _, left = await asyncio.wait(tasks, timeout=5)
+            assert not left
+        await asyncio.sleep(0.01)  # the transports' own turn to close
 
     server = loop.run_until_complete(start())
     thread = threading.Thread(target=loop.run_forever)
