@@ -27,6 +27,7 @@ from benchmarks.command_line import (
     say_line,
 )
 from benchmarks.traffic import commands as traffic_commands
+from benchmarks.traffic import cross_check_command
 from service.errors import ConfigError, TiberError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 traffic_commands.add_to(app)
+cross_check_command.add_to(app)
 vision_commands.add_to(app)
 
 

@@ -1,4 +1,4 @@
-"""The commands that load a server.
+"""The command that loads a server.
 
 What it measures with is imported late: child processes import this module, too.
 """
@@ -15,8 +15,8 @@ from service.errors import ConfigError
 
 if TYPE_CHECKING:
     from benchmarks.client import Target
+    from benchmarks.traffic.jobs import Progress
     from benchmarks.traffic.schedules import Limit
-    from benchmarks.traffic.sender import Progress
 
 ApiOption = Annotated[str, typer.Option("--target", help="tgi, openai (completions) or openai-chat.")]
 UrlOption = Annotated[
@@ -44,9 +44,8 @@ _ARRIVALS = (
 
 
 def add_to(app: typer.Typer) -> None:
-    """Add them to the command line."""
+    """Add it to the command line."""
     app.command()(run)
-    app.command()(cross_check)
 
 
 def run(
@@ -94,7 +93,7 @@ def run(
     objectives = Slo.from_spec(slo) if slo else None
     asked = Workload.from_spec(workload, seed=seed, model=model)
     environment = read_environment()
-    with _serving(url, token, model, timeout_s) as target:
+    with serving(url, token, model, timeout_s) as target:
         plan = Plan(
             target=target,
             dialect=read_dialect(api, target, model_name=model_name, ignore_eos=ignore_eos, extra=more),
@@ -129,55 +128,6 @@ def run(
     finish(record, output, has_failed=bool(results.failed))
 
 
-def cross_check(
-    model: Annotated[Path, typer.Option(help="Folder of the converted model.", exists=True, file_okay=False)],
-    guidellm: Annotated[
-        Path,
-        typer.Option(
-            help="DIR/bin/guidellm, after: python3 -m venv DIR && DIR/bin/pip install guidellm==0.8.1",
-            exists=True,
-            dir_okay=False,
-        ),
-    ],
-    url: UrlOption = None,
-    token: TokenOption = None,
-    workload: Annotated[str, typer.Option(help="As of `run`.")] = "fixed:in=128,out=64",
-    concurrency: Annotated[
-        list[int] | None, typer.Option(min=1, help="Clients; repeat it for more. Default: 8 and 1.")
-    ] = None,
-    requests: Annotated[int, typer.Option(min=1, help="Requests of each turn.")] = 32,
-    rounds: Annotated[int, typer.Option(min=1, help="Pairs of turns.")] = 3,
-    seed: Annotated[int, typer.Option(help="Decides the prompts.")] = 1,
-    output: OutputOption = None,
-) -> None:
-    """Compare our figures with guidellm's, in turns on one server; exit code 1 if they are over 5% apart."""
-    from dataclasses import asdict
-
-    from benchmarks.record import make_record, read_environment
-    from benchmarks.traffic.cross_check import CrossCheck, CrossCheckSettings
-    from benchmarks.traffic.report import show_cross_check
-    from benchmarks.traffic.settings import first_model
-
-    settings = CrossCheckSettings(
-        workload=workload,
-        concurrencies=tuple(concurrency or (8, 1)),
-        requests=requests,
-        rounds=rounds,
-        seed=seed,
-    )
-    environment = read_environment()
-    with (
-        _serving(url, token, model, timeout_s=300.0) as target,
-        CrossCheck(target, model, first_model(target), guidellm) as check,
-    ):
-        results = check.run(settings, say_line)
-    show_cross_check(results, out)
-    record = make_record(
-        kind="cross-check", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=not all(one.agrees for one in results.comparisons))
-
-
 def read_limit(requests: int | None, duration: str | None, *, is_trace: bool) -> "Limit":
     """What ends the sending; a trace ends by itself. Raises: ConfigError for what is no time."""
     from benchmarks.traffic.schedules import Limit
@@ -190,7 +140,8 @@ def read_limit(requests: int | None, duration: str | None, *, is_trace: bool) ->
 
 
 @contextmanager
-def _serving(url: str | None, token: str | None, model: Path | None, timeout_s: float) -> Iterator["Target"]:
+def serving(url: str | None, token: str | None, model: Path | None, timeout_s: float) -> Iterator["Target"]:
+    """The running server at `url`, or one of our own. Raises: ConfigError when neither is given."""
     from benchmarks.client import Target
     from benchmarks.server import running_server
 

@@ -12,10 +12,10 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.stats import Ratio, median, ratios, summarise_ratios
 from benchmarks.traffic.dialects import OpenAi
 from benchmarks.traffic.guidellm import Figures, run_guidellm
+from benchmarks.traffic.jobs import TrafficJob
 from benchmarks.traffic.measures import measure
 from benchmarks.traffic.process import TrafficProcess
 from benchmarks.traffic.schedules import Closed, Limit
-from benchmarks.traffic.sender import TrafficJob
 from benchmarks.traffic.workloads import Workload
 
 _OURS, _THEIRS = "ours", "guidellm"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from benchmarks.stats import gaps
 from benchmarks.traffic.bootstrap import Distribution, Estimate, distribution, mean
+from benchmarks.traffic.jobs import TrafficResult
 from benchmarks.traffic.samples import Sample
-from benchmarks.traffic.sender import TrafficResult
 from benchmarks.traffic.slo import Slo, end_to_end_s, tpot_s, ttft_s
 
 # Pieces of the window whose rates are compared for the intervals of the throughput.

@@ -7,7 +7,8 @@ from multiprocessing.connection import Connection as Pipe
 import uvloop
 
 from benchmarks.peer import Peer, serve_jobs
-from benchmarks.traffic.sender import Progress, Sender, TrafficJob, TrafficResult, send_all
+from benchmarks.traffic.jobs import Progress, TrafficJob, TrafficResult
+from benchmarks.traffic.sender import Sender, send_all
 
 _READY_S = 60.0
 # The child says how far it is each second; pictures of 512 requests take a while to draw.

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from benchmarks.client import Target
 from benchmarks.errors import BenchmarkError
 from benchmarks.traffic.dialects import Dialect
+from benchmarks.traffic.jobs import Progress, TrafficJob
 from benchmarks.traffic.measures import Measures, measure
 from benchmarks.traffic.process import TrafficProcess
 from benchmarks.traffic.schedules import Closed, Limit, Schedule, Sweep, at_rate
-from benchmarks.traffic.sender import Progress, TrafficJob
 from benchmarks.traffic.slo import Slo
 from benchmarks.traffic.workloads import Workload
 

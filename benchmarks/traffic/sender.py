@@ -5,50 +5,16 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 
-from benchmarks.client import Connection, Target
+from benchmarks.client import Connection
 from benchmarks.errors import BenchmarkError
-from benchmarks.traffic.dialects import Dialect
+from benchmarks.traffic.jobs import Progress, TrafficJob, TrafficResult
 from benchmarks.traffic.samples import Sample, judge, unsent
-from benchmarks.traffic.schedules import Closed, Schedule, Timed
-from benchmarks.traffic.workloads import Ask, Workload
+from benchmarks.traffic.schedules import Closed, Timed
+from benchmarks.traffic.workloads import Ask
 
 # Requests made before the first is sent: making them later takes CPU beside the server.
 _PREPARED = 512
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrafficJob:
-    """What to send, where to, and when; `warm_up` requests go first, and are not counted."""
-
-    target: Target
-    dialect: Dialect
-    workload: Workload
-    schedule: Schedule
-    warm_up: int
-    timeout_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far it is."""
-
-    elapsed_s: float
-    sent: int
-    done: int
-    failed: int
-    output_tokens: int
-    is_warming_up: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrafficResult:
-    """What became of the requests that ended; `unfinished` had not when the sending was stopped."""
-
-    samples: list[Sample]
-    unfinished: int
-    was_stopped: bool
 
 
 class Sender:

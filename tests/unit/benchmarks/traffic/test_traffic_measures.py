@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from benchmarks.traffic.bootstrap import distribution, mean
+from benchmarks.traffic.jobs import TrafficResult
 from benchmarks.traffic.measures import measure
 from benchmarks.traffic.samples import Failure, Sample
-from benchmarks.traffic.sender import TrafficResult
 from benchmarks.traffic.slo import Slo
 
 

@@ -12,10 +12,11 @@ import pytest
 from benchmarks.client import Target
 from benchmarks.errors import BenchmarkError
 from benchmarks.traffic.dialects import Tgi
+from benchmarks.traffic.jobs import Progress, TrafficJob, TrafficResult
 from benchmarks.traffic.process import TrafficProcess
 from benchmarks.traffic.run import Plan, Teller, run_plan
 from benchmarks.traffic.schedules import Closed, Limit, Schedule, Sweep, Timed
-from benchmarks.traffic.sender import Progress, Sender, TrafficJob, TrafficResult, send_all
+from benchmarks.traffic.sender import Sender, send_all
 from benchmarks.traffic.workloads import Workload
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
