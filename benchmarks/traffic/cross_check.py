@@ -70,6 +70,8 @@ class CrossCheck:
     def run(self, settings: CrossCheckSettings, say: Callable[[str], None]) -> CrossCheckResults:
         """Measure in turns, who begins changing each round. Raises: BenchmarkError when one of them fails."""
         self._process.wait_ready()
+        say("warming up")
+        self._ours(self._workload(settings, "warm-up"), max(settings.concurrencies), settings.requests)
         comparisons: list[Comparison] = []
         for concurrency in settings.concurrencies:
             seen: dict[str, list[Figures]] = {_OURS: [], _THEIRS: []}
