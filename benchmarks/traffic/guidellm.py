@@ -16,7 +16,7 @@ INSTALL = "python3 -m venv DIR && DIR/bin/pip install guidellm==0.8.1"
 _SHOWN = 1500
 _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
-    # Ten processes that look for work 10,000 times a second, as it comes, take the cores from a server beside.
+    # As it comes, up to ten processes look for work 10,000 times a second: that takes a server's cores.
     "GUIDELLM__MAX_WORKER_PROCESSES": "1",
     "GUIDELLM__DEFAULT_ASYNC_LOOP_SLEEP": "0.001",
 }
