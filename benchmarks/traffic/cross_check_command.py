@@ -3,13 +3,19 @@
 What it measures with is imported late: child processes import this module, too.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from benchmarks.command_line import OutputOption, finish, out, say_line
 from benchmarks.traffic.commands import TokenOption, UrlOption, serving
+
+if TYPE_CHECKING:
+    from benchmarks.client import Target
 
 
 def add_to(app: typer.Typer) -> None:
@@ -55,7 +61,7 @@ def cross_check(
     )
     environment = read_environment()
     with (
-        serving(url, token, model, timeout_s=300.0) as target,
+        _on_cores_of_its_own(url, token, model, timeout_s=300.0) as target,
         CrossCheck(target, model, first_model(target), guidellm) as check,
     ):
         results = check.run(settings, say_line)
@@ -64,3 +70,23 @@ def cross_check(
         kind="cross-check", environment=environment, settings=asdict(settings), results=results, model=model
     )
     finish(record, output, has_failed=not all(one.agrees for one in results.comparisons))
+
+
+@contextmanager
+def _on_cores_of_its_own(
+    url: str | None, token: str | None, model: Path, timeout_s: float
+) -> Iterator["Target"]:
+    """A server of ours on half of the cores, us on the others: no client's CPU time can slow it."""
+    cores = sorted(os.sched_getaffinity(0))
+    if url is not None or len(cores) < 2:
+        with serving(url, token, model, timeout_s) as target:
+            yield target
+        return
+    half = len(cores) // 2
+    try:
+        os.sched_setaffinity(0, cores[:half])
+        with serving(None, token, model, timeout_s) as target:
+            os.sched_setaffinity(0, cores[half:])
+            yield target
+    finally:
+        os.sched_setaffinity(0, cores)
