@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks.client import Target
 from benchmarks.errors import BenchmarkError
+from benchmarks.traffic.cross_check import Comparison
 from benchmarks.traffic.dialects import OpenAi, Tgi
 from benchmarks.traffic.guidellm import Figures, read_report
 from benchmarks.traffic.settings import read_dialect, read_extra
@@ -54,3 +55,13 @@ def test_guidellms_report_is_read_as_ours_are(tmp_path: Path) -> None:
     path.write_text("{}")
     with pytest.raises(BenchmarkError, match="no report"):
         read_report(path, requests=3)
+
+
+@pytest.mark.parametrize(
+    ("ours", "agrees"), [([104.0, 90.0, 130.0], True), ([106.0] * 3, False), ([94.0], False)]
+)
+def test_load_generators_agree_when_their_medians_are_within_a_twentieth(
+    ours: list[float], agrees: bool
+) -> None:
+    one = Comparison(concurrency=1, name="ttft_s", ours=ours, theirs=[100.0] * len(ours), ratio=None)
+    assert one.agrees == agrees
