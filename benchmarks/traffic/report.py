@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -56,14 +57,14 @@ def show_cross_check(results: CrossCheckResults, console: Console) -> None:
 def _show_stage(stage: Stage, console: Console) -> None:
     seen = stage.measures
     console.print(_rates(stage))
-    table = Table(title="ms, 95% intervals in brackets", title_justify="left")
+    table = _table("ms, 95% intervals in brackets")
     for title in ("", "p50", "p90", "p99", "n"):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
     for title, pick in _LATENCIES.items():
         found = pick(seen)
         if found is not None:
             p50, p90, p99 = found.p50, found.p90, found.p99
-            cells = (_interval(p50, _MS, 1), f"{_MS * p90.value:.1f}", _interval(p99, _MS, 1))
+            cells = (_interval(p50, _MS), _short(_MS * p90.value), _interval(p99, _MS))
             table.add_row(title, *cells, str(found.count))
     console.print(table)
 
@@ -76,9 +77,9 @@ def _rates(stage: Stage) -> Table:
     table.add_row("answered in time", f"{seen.answered} in {seen.window_s:.1f} s")
     if stage.offered_per_s is not None:
         table.add_row("requests/s offered", f"{stage.offered_per_s:.2f}")
-    table.add_row("requests/s", _interval(seen.requests_per_s, 1, 2))
-    table.add_row("output tokens/s", _interval(seen.output_tokens_per_s, 1, 1))
-    table.add_row("prompt and output tokens/s", _interval(seen.total_tokens_per_s, 1, 1))
+    table.add_row("requests/s", _interval(seen.requests_per_s))
+    table.add_row("output tokens/s", _interval(seen.output_tokens_per_s))
+    table.add_row("prompt and output tokens/s", _interval(seen.total_tokens_per_s))
     if seen.goodput_per_s is not None:
         share = "" if seen.good_share is None else f" ({100 * seen.good_share:.1f}% of all)"
         table.add_row("goodput, requests/s", f"{seen.goodput_per_s:.2f}{share}")
@@ -88,24 +89,13 @@ def _rates(stage: Stage) -> Table:
 
 
 def _show_stages(results: TrafficResults, console: Console) -> None:
-    table = Table(title="Arrivals, from few to many", title_justify="left")
-    titles = (
-        "",
-        "offered/s",
-        "requests/s",
-        "tokens/s",
-        "TTFT p50 / p99 ms",
-        "ITL p50 / p99 ms",
-        "goodput/s",
-        "failed",
-    )
-    for title in titles:
-        table.add_column(title, justify="right" if title else "left")
+    table = _table("From few to many; times in ms, goodput in requests/s")
+    for title in ("", "req/s", "tokens/s", "TTFT p50 / p99", "ITL p50 / p99", "goodput", "failed"):
+        table.add_column(title, justify="right" if title else "left", no_wrap=True)
     for stage in results.stages:
         seen = stage.measures
         table.add_row(
             stage.arrival,
-            _number(stage.offered_per_s),
             _number(seen.requests_per_s.value),
             f"{seen.output_tokens_per_s.value:.1f}",
             _ends(seen.ttft_s),
@@ -116,6 +106,11 @@ def _show_stages(results: TrafficResults, console: Console) -> None:
     console.print(table)
     borne = _number(results.borne_per_s)
     console.print(f"highest rate that answers kept up with, to 95%: {borne} requests/s", highlight=False)
+
+
+def _table(title: str) -> Table:
+    # Without lines between columns it fits into 80.
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
 
 
 def _show_failures(stage: Stage, console: Console) -> None:
@@ -129,13 +124,19 @@ def _show_failures(stage: Stage, console: Console) -> None:
         console.print(f"{escape(stage.arrival)} was stopped; {seen.unfinished} requests were broken off")
 
 
-def _interval(one: Estimate, factor: float, digits: int) -> str:
-    low, high = factor * one.low, factor * one.high
-    return f"{factor * one.value:.{digits}f} \\[{low:.{digits}f}, {high:.{digits}f}]"
+def _interval(one: Estimate, factor: float = 1.0) -> str:
+    value, low, high = (_short(factor * number) for number in (one.value, one.low, one.high))
+    return f"{value} \\[{low}, {high}]"
+
+
+def _short(value: float) -> str:
+    """Three digits at the least."""
+    digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    return f"{value:.{digits}f}"
 
 
 def _ends(one: Distribution | None) -> str:
-    return "-" if one is None else f"{_MS * one.p50.value:.1f} / {_MS * one.p99.value:.1f}"
+    return "-" if one is None else f"{_short(_MS * one.p50.value)} / {_short(_MS * one.p99.value)}"
 
 
 def _number(value: float | None) -> str:
