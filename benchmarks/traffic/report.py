@@ -90,7 +90,7 @@ def _rates(stage: Stage) -> Table:
 
 def _show_stages(results: TrafficResults, console: Console) -> None:
     table = _table("From few to many; times in ms, goodput in requests/s")
-    for title in ("", "req/s", "tokens/s", "TTFT p50 / p99", "ITL p50 / p99", "goodput", "failed"):
+    for title in ("", "req/s", "tokens/s", "TTFT p50/p99", "ITL p50/p99", "goodput", "failed"):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
     for stage in results.stages:
         seen = stage.measures
@@ -110,7 +110,7 @@ def _show_stages(results: TrafficResults, console: Console) -> None:
 
 def _table(title: str) -> Table:
     # Without lines between columns it fits into 80.
-    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    return Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
 
 
 def _show_failures(stage: Stage, console: Console) -> None:
@@ -136,7 +136,7 @@ def _short(value: float) -> str:
 
 
 def _ends(one: Distribution | None) -> str:
-    return "-" if one is None else f"{_short(_MS * one.p50.value)} / {_short(_MS * one.p99.value)}"
+    return "-" if one is None else f"{_short(_MS * one.p50.value)}/{_short(_MS * one.p99.value)}"
 
 
 def _number(value: float | None) -> str:

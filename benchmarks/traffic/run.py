@@ -135,7 +135,7 @@ def _sweep(process: TrafficProcess, plan: Plan, sweep: Sweep, tell: Teller) -> T
     if not low or not high:
         raise BenchmarkError(f"no request was answered: {'; '.join(stages[-1].measures.reasons)}")
     for step in range(1, sweep.steps + 1):
-        rate_per_s = round(low + (high - low) * step / sweep.steps, 3)
+        rate_per_s = float(f"{low + (high - low) * step / sweep.steps:.3g}")
         timed = at_rate("poisson", rate_per_s, plan.limit, seed=plan.seed)
         stages.append(_stage(process, plan, timed, f"poisson:{rate_per_s:g}", tell, is_later=True))
         if stages[-1].was_stopped:

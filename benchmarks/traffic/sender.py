@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 
-from benchmarks.client import Connection
+from benchmarks.client import Connection, Reply, TransportFailure
 from benchmarks.errors import BenchmarkError
 from benchmarks.traffic.jobs import Progress, TrafficJob, TrafficResult
 from benchmarks.traffic.samples import Sample, judge, unsent
@@ -114,26 +114,40 @@ class Sender:
     async def _send(self, ask: Ask, request: bytes, due_s: float) -> None:
         self._sent += 1
         try:
-            connection = await self._connection()
+            reply = await self._exchange(request)
         except (BenchmarkError, TimeoutError) as error:
             self._note(unsent(due_s, time.monotonic(), str(error) or "no connection in time"))
-            return
+        else:
+            self._note(judge(reply, ask, self._job.dialect, due_s=due_s))
+
+    async def _exchange(self, request: bytes) -> Reply:
+        if (connection := self._reusable()) is not None:
+            reply = await self._over(connection, request)
+            if reply.failure_kind is not TransportFailure.LOST or reply.status is not None:
+                return reply
+            # The server hung up between two requests, as it may (RFC 9112, 9.3.1): it is asked on a new one.
+        async with asyncio.timeout(self._job.timeout_s):
+            connection = await Connection.open(self._job.target)
+        return await self._over(connection, request)
+
+    async def _over(self, connection: Connection, request: bytes) -> Reply:
         try:
             reply = await connection.send(request, timeout_s=self._job.timeout_s, keeps_events=True)
         except asyncio.CancelledError:
             connection.close()
             raise
-        if connection.is_open:
+        if reply.headers.get("connection", "").lower() == "close":
+            connection.close()
+        elif connection.is_open:
             self._idle.append(connection)
-        self._note(judge(reply, ask, self._job.dialect, due_s=due_s))
+        return reply
 
-    async def _connection(self) -> Connection:
+    def _reusable(self) -> Connection | None:
         while self._idle:
             connection = self._idle.pop()
             if connection.is_open:
                 return connection
-        async with asyncio.timeout(self._job.timeout_s):
-            return await Connection.open(self._job.target)
+        return None
 
     def _note(self, sample: Sample) -> None:
         self._samples.append(sample)

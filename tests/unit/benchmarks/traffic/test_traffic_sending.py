@@ -75,7 +75,7 @@ class Misbehaving:
             await asyncio.sleep(STALL_S if way == "stall" else 0)
         writer.write(ANSWERS.get(way, GOOD))
         await writer.drain()
-        return way != "cut"
+        return way not in ("cut", "once")
 
 
 @contextmanager
@@ -175,6 +175,12 @@ def test_requests_that_are_sent_late_still_count_from_the_time_due() -> None:
     with misbehaving("good") as target:
         result = send(job(target, Timed(due_s=(-STALL_S, -STALL_S / 2))))
     assert all(one.sent_s - one.due_s >= STALL_S / 2 for one in result.samples)
+
+
+def test_a_server_that_hangs_up_after_each_answer_is_asked_on_a_new_connection() -> None:
+    with misbehaving("once") as target:
+        result = send(job(target, Closed(concurrency=2, limit=Limit(requests=20)), warm_up=2))
+    assert kinds(result) == {"good": 20}
 
 
 def test_warming_up_is_not_counted() -> None:
