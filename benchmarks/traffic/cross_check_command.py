@@ -13,6 +13,7 @@ import typer
 
 from benchmarks.command_line import OutputOption, finish, out, say_line
 from benchmarks.traffic.commands import TokenOption, UrlOption, serving
+from service.errors import ConfigError
 
 if TYPE_CHECKING:
     from benchmarks.client import Target
@@ -33,6 +34,13 @@ def cross_check(
             dir_okay=False,
         ),
     ],
+    paced: Annotated[
+        bool,
+        typer.Option(
+            "--paced",
+            help="Ask a server of known latencies: first token after 200 ms, then one each 20 ms.",
+        ),
+    ] = False,
     url: UrlOption = None,
     token: TokenOption = None,
     workload: Annotated[str, typer.Option(help="As of `run`.")] = "fixed:in=128,out=64",
@@ -49,9 +57,12 @@ def cross_check(
 
     from benchmarks.record import make_record, read_environment
     from benchmarks.traffic.cross_check import CrossCheck, CrossCheckSettings
+    from benchmarks.traffic.paced_server import paced_server
     from benchmarks.traffic.report import show_cross_check
     from benchmarks.traffic.settings import first_model
 
+    if paced and url is not None:
+        raise ConfigError("--paced brings a server of its own: leave out --url")
     settings = CrossCheckSettings(
         workload=workload,
         concurrencies=tuple(concurrency or (8, 1)),
@@ -61,13 +72,17 @@ def cross_check(
     )
     environment = read_environment()
     with (
-        _on_cores_of_its_own(url, token, model, timeout_s=300.0) as target,
+        paced_server() if paced else _on_cores_of_its_own(url, token, model, timeout_s=300.0) as target,
         CrossCheck(target, model, first_model(target), guidellm) as check,
     ):
         results = check.run(settings, say_line)
     show_cross_check(results, out)
     record = make_record(
-        kind="cross-check", environment=environment, settings=asdict(settings), results=results, model=model
+        kind="cross-check",
+        environment=environment,
+        settings={**asdict(settings), "paced": paced},
+        results=results,
+        model=model,
     )
     finish(record, output, has_failed=not all(one.agrees for one in results.comparisons))
 

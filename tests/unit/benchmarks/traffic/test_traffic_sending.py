@@ -11,12 +11,15 @@ import pytest
 
 from benchmarks.client import Target
 from benchmarks.errors import BenchmarkError
-from benchmarks.traffic.dialects import Tgi
+from benchmarks.traffic.dialects import OpenAi, Tgi
 from benchmarks.traffic.jobs import Progress, TrafficJob, TrafficResult
+from benchmarks.traffic.measures import measure
+from benchmarks.traffic.paced_server import EACH_S, FIRST_S, paced_server
 from benchmarks.traffic.process import TrafficProcess
 from benchmarks.traffic.run import Plan, Teller, run_plan
 from benchmarks.traffic.schedules import Closed, Limit, Schedule, Sweep, Timed
 from benchmarks.traffic.sender import Sender, send_all
+from benchmarks.traffic.settings import first_model
 from benchmarks.traffic.workloads import Workload
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -219,6 +222,22 @@ def test_a_sweep_goes_from_one_client_to_many_and_offers_rates_between() -> None
     assert (first.arrival, second.arrival, len(rates)) == ("closed:1", "closed:4", 2)
     assert all(stage.offered_per_s for stage in rates)
     assert all(stage.measures.answered == 5 for stage in results.stages)
+
+
+def test_a_server_of_known_latencies_is_measured_as_it_is() -> None:
+    with paced_server() as target:
+        dialect = OpenAi(model=first_model(target), is_chat=False)
+        schedule = Closed(concurrency=4, limit=Limit(requests=8))
+        one = TrafficJob(
+            target=target, dialect=dialect, workload=WORKLOAD, schedule=schedule, warm_up=0, timeout_s=10
+        )
+        seen = measure(send(one), None)
+    assert (seen.answered, seen.output_tokens) == (8, 16)
+    assert seen.ttft_s
+    assert seen.itl_s
+    # Never sooner than they were sent, but for the clock's grain; how much later is up to the machine.
+    assert seen.ttft_s.p50.low >= FIRST_S - 0.005
+    assert seen.itl_s.mean >= EACH_S / 2
 
 
 def test_nobody_there_is_told_at_once() -> None:
