@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, vision, peers, compare.
+"""The command line of the benchmarks.
 
 What they measure with is imported late: child processes import this module, too.
 """
@@ -29,6 +29,8 @@ from benchmarks.command_line import (
 from benchmarks.compare import commands as compare_commands
 from benchmarks.peers import commands as peer_commands
 from benchmarks.roofline import command as roofline_command
+from benchmarks.traffic import commands as traffic_commands
+from benchmarks.traffic import cross_check_command
 from service.errors import ConfigError, TiberError
 
 if TYPE_CHECKING:
@@ -36,13 +38,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="benchmarks",
-    help="Measure the service: cost, schemas, pictures; how it bears bursts, slow clients, a dead engine.",
+    help="Load servers (run). Measure the service: cost, schemas, pictures, bursts, slow clients, crashes.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 chunk_commands.add_to(app)
 lookup_commands.add_to(app)
+traffic_commands.add_to(app)
+cross_check_command.add_to(app)
 vision_commands.add_to(app)
 compare_commands.add_to(app)
 peer_commands.add_to(app)

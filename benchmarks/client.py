@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ from benchmarks.http_reader import ResponseReader
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A server, and the token it knows us by."""
+    """A server, and the token it knows us by; empty where it asks for none."""
 
     host: str
     port: int
@@ -30,12 +31,20 @@ class Target:
 
     def request(self, method: str, path: str, body: bytes = b"") -> bytes:
         """The bytes of a request."""
+        authorization = f"authorization: Bearer {self.token}\r\n" if self.token else ""
         head = (
-            f"{method} {path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\n"
-            f"authorization: Bearer {self.token}\r\n"
+            f"{method} {path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\n{authorization}"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
+
+
+class TransportFailure(StrEnum):
+    """Why a response did not arrive whole."""
+
+    LOST = "connection lost"
+    TIMEOUT = "timeout"
+    MALFORMED = "malformed stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +53,8 @@ class Reply:
 
     `event_times_s` has one entry for each event that arrived whole. `content` is the last event's data,
     or the body where the answer is no stream. `failure` says why the response did not arrive whole;
-    `is_hung` when that is because the time was up.
+    of which kind it is, stands in `failure_kind`; `is_hung` when it is because the time was up. `events` and
+    `headers` are there when they were asked for.
     """
 
     status: int | None
@@ -54,14 +64,19 @@ class Reply:
     content: bytes
     failure: str | None = None
     is_hung: bool = False
+    failure_kind: TransportFailure | None = None
+    events: list[bytes] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class _Exchange:
     """One request on its way, and what has come back of its response."""
 
-    def __init__(self, on_first_event: Callable[[], None] | None) -> None:
+    def __init__(self, on_first_event: Callable[[], None] | None, *, keeps_events: bool) -> None:
         self._reader = ResponseReader()
-        self._events = EventCounter()
+        self._events = EventCounter(keeps_all=keeps_events)
+        self._keeps_events = keeps_events
+        self._kind: TransportFailure | None = None
         self._body = bytearray()
         self._times_s: list[float] = []
         self._on_first_event = on_first_event
@@ -73,17 +88,18 @@ class _Exchange:
         try:
             body = self._reader.feed(data)
         except BenchmarkError as error:
-            self.end(error.message)
+            self.end(error.message, TransportFailure.MALFORMED)
             return
         if self._is_stream:
             self._count(self._events.feed(body), now_s)
         else:
             self._body += body
         if self._reader.is_complete:
-            self.end("the stream ended inside an event" if self._events.has_rest else None)
+            self._end_whole()
 
-    def end(self, failure: str | None) -> None:
+    def end(self, failure: str | None, kind: TransportFailure | None = None) -> None:
         if not self._done.done():
+            self._kind = kind
             self._done.set_result(failure)
 
     async def reply(self, timeout_s: float) -> Reply:
@@ -92,7 +108,7 @@ class _Exchange:
             async with asyncio.timeout(timeout_s):
                 failure = await self._done
         except TimeoutError:
-            is_hung = True
+            is_hung, self._kind = True, TransportFailure.TIMEOUT
             failure = f"no whole answer within {timeout_s:g} s"
         return Reply(
             status=self._reader.status,
@@ -102,11 +118,20 @@ class _Exchange:
             content=self._events.last if self._is_stream else bytes(self._body),
             failure=failure,
             is_hung=is_hung,
+            failure_kind=self._kind,
+            events=self._events.events,
+            headers=self._reader.headers if self._keeps_events else {},
         )
 
     @property
     def _is_stream(self) -> bool:
         return self._reader.headers.get("content-type", "").startswith("text/event-stream")
+
+    def _end_whole(self) -> None:
+        if self._events.has_rest:
+            self.end("the stream ended inside an event", TransportFailure.MALFORMED)
+        else:
+            self.end(None)
 
     def _count(self, ended: int, now_s: float) -> None:
         if ended and not self._times_s and self._on_first_event is not None:
@@ -130,13 +155,23 @@ class Connection(asyncio.Protocol):
             raise BenchmarkError(f"can't connect to {target.host}:{target.port}: {error.strerror}") from error
         return connection
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a request can be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
     async def send(
-        self, request: bytes, *, timeout_s: float, on_first_event: Callable[[], None] | None = None
+        self,
+        request: bytes,
+        *,
+        timeout_s: float,
+        on_first_event: Callable[[], None] | None = None,
+        keeps_events: bool = False,
     ) -> Reply:
         """Send a request; wait for the end of its response. Failures are in the reply, never raised."""
-        exchange = self._exchange = _Exchange(on_first_event)
+        exchange = self._exchange = _Exchange(on_first_event, keeps_events=keeps_events)
         if self._transport is None or self._transport.is_closing():
-            exchange.end("the connection is closed")
+            exchange.end("the connection is closed", TransportFailure.LOST)
         else:
             self._transport.write(request)
         reply = await exchange.reply(timeout_s)
@@ -163,7 +198,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the open exchange."""
         if self._exchange is not None:
-            self._exchange.end(f"the connection was lost: {exc or 'closed by the server'}")
+            reason = f"the connection was lost: {exc or 'closed by the server'}"
+            self._exchange.end(reason, TransportFailure.LOST)
 
 
 async def open_connections(target: Target, count: int) -> list[Connection]:

@@ -1,20 +1,25 @@
 """Counts server-sent events without parsing them."""
 
+from itertools import islice
+
 _EVENT_END = b"\n\n"
 _DATA = b"data:"
 _DONE = b"[DONE]"
 
 
 class EventCounter:
-    """Counts whole events in a stream that comes in pieces; keeps only the last one with data of its own.
+    """Counts whole events in a stream that comes in pieces; keeps only the last one, or all of them.
 
-    OpenAI's `[DONE]` is counted, not kept: the event before it says how the stream ended. JSON escapes line
-    ends, so an empty line is the end of an event, wherever the pieces are cut.
+    OpenAI's `[DONE]` is never the last one: the event before it says how the stream ended. JSON escapes line
+    ends, so an empty line is the end of an event, wherever the pieces are cut. `events` are the whole events as
+    they came, when they are kept.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keeps_all: bool = False) -> None:
         self._rest = b""
         self._last = b""
+        self._keeps_all = keeps_all
+        self.events: list[bytes] = []
 
     @property
     def last(self) -> bytes:
@@ -31,6 +36,8 @@ class EventCounter:
         buffer = self._rest + data if self._rest else data
         count = buffer.count(_EVENT_END)
         if count:
+            if self._keeps_all:
+                self.events.extend(islice(buffer.split(_EVENT_END), count))
             end = buffer.rfind(_EVENT_END)
             self._keep_last(buffer, end)
             buffer = buffer[end + len(_EVENT_END) :]

@@ -80,7 +80,7 @@ class ResponseReader:
         if self.headers.get("transfer-encoding", "").lower() == "chunked":
             self._body = ChunkedReader()
         else:
-            self._body = LengthReader(int(self.headers.get("content-length", "0")))
+            self._body = LengthReader(_length(self.headers.get("content-length", "0")))
         return self._body.feed(rest)
 
 
@@ -91,6 +91,12 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
         raise BenchmarkError(f"not an HTTP/1.1 response: {status_line[:80]!r}")
     pairs = (line.partition(":") for line in lines)
     return int(words[1]), {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _length(declared: str) -> int:
+    if not declared.isdecimal():
+        raise BenchmarkError(f"not a body's length: {declared[:40]!r}")
+    return int(declared)
 
 
 def _chunk_size(line: bytes) -> int:

@@ -15,9 +15,12 @@ _JPEG_QUALITY = 90
 
 def inline(picture: Image.Image, kind: str = "JPEG") -> str:
     """The picture as it stands in `inputs`."""
-    buffer = io.BytesIO()
-    picture.save(buffer, kind, quality=_JPEG_QUALITY)
-    return f"<image>{base64.b64encode(buffer.getvalue()).decode()}</image>"
+    return f"<image>{_encoded(picture, kind)}</image>"
+
+
+def drawn_jpeg(chance: random.Random, side: int) -> str:
+    """A square picture of `side` pixels that `chance` decides: a JPEG in base64."""
+    return _encoded(draw(scene(chance.getrandbits(62)), side), "JPEG")
 
 
 def picture_bodies(*, seed: str, count: int, side: int, tokens: int) -> list[bytes]:
@@ -27,9 +30,15 @@ def picture_bodies(*, seed: str, count: int, side: int, tokens: int) -> list[byt
     return [
         json.dumps(
             {
-                "inputs": f"{inline(draw(scene(chance.getrandbits(62)), side))}\n{_QUESTION}",
+                "inputs": f"<image>{drawn_jpeg(chance, side)}</image>\n{_QUESTION}",
                 "parameters": parameters,
             }
         ).encode()
         for _ in range(count)
     ]
+
+
+def _encoded(picture: Image.Image, kind: str) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, quality=_JPEG_QUALITY)
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -68,6 +68,8 @@ def running_server(model: Path, **model_settings: float) -> Iterator[Server]:
                 env={**os.environ, "VALID_TOKEN": token},
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
+                # Ctrl-C is for us: what is measured then is not to fail of it.
+                process_group=0,
             )
         try:
             _wait_ready(process, port, log)

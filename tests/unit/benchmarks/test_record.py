@@ -4,7 +4,10 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.record import SCHEMA_VERSION, make_record, read_environment, write_record
+import pytest
+
+from benchmarks.errors import BenchmarkError
+from benchmarks.record import SCHEMA_VERSION, make_record, read_environment, read_record, write_record
 from service.engine.config import EngineConfig
 
 
@@ -60,3 +63,21 @@ def test_local_paths_stay_out_of_a_record() -> None:
 
     assert record["engine"]["model_path"] == "model-int8"
     assert "private" not in json.dumps(record)
+
+
+def test_records_of_earlier_versions_stay_readable() -> None:
+    records = sorted((Path(__file__).parents[3] / "docs" / "records").glob("*.json"))
+    assert records
+    for path in records:
+        record = read_record(path)
+        assert record["environment"]["cpu_model"]
+        assert "governor" in record["environment"]
+        assert "manifest_sha256" in record
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"schema_version": 99}'])
+def test_what_is_no_record_is_an_error(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(content)
+    with pytest.raises(BenchmarkError, match=r"record\.json"):
+        read_record(path)

@@ -1,0 +1,1 @@
+"""Loads a server as many clients would, and measures what they see."""
