@@ -35,6 +35,7 @@ class TextModel:
         name: str,
         device: str,
         engine_name: str,
+        is_reproducible: bool,
         manifest: Manifest,
         tokenizer: ModelTokenizer,
         engine: Engine,
@@ -50,6 +51,7 @@ class TextModel:
         self.name = name
         self.device = device
         self.engine_name = engine_name
+        self.is_reproducible = is_reproducible
         self.manifest = manifest
         self.engine = engine
         self.admission = admission

@@ -53,6 +53,7 @@ class Info(msgspec.Struct, frozen=True):
     device: str
     weight_format: str
     engine: str
+    reproducible: bool
     models: list[str]
     images: ImageInfo | None = None
 
@@ -124,6 +125,7 @@ def _info(model: TextModel, names: list[str]) -> Info:
         device=model.device,
         weight_format=manifest.weight_format,
         engine=model.engine_name,
+        reproducible=model.is_reproducible,
         models=names,
         images=_image_info(model.image_limits),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.admission import Admission
 from service.bootstrap.pictures import Pictures
+from service.bootstrap.reproducible import reproducible_properties
 from service.domain import TokenLimits
 from service.engine.config import EngineConfig
 from service.engine.grammar import GrammarChecker
@@ -63,7 +64,7 @@ def build_model(
 
     Raises:
         ModelFolderError: its folder is not whole.
-        ConfigError: it is made for an engine that is not part of this service.
+        ConfigError: it is made for an engine that is not part of this service, or its settings contradict.
     """
     manifest = read_manifest(settings.path)
     if manifest.engine != "openvino":
@@ -83,6 +84,7 @@ def build_model(
         name=name,
         device=device,
         engine_name=settings.backend,
+        is_reproducible=settings.reproducible,
         manifest=manifest,
         tokenizer=ModelTokenizer.load(settings.path),
         engine=engine,
@@ -146,8 +148,11 @@ def _token_limits(settings: ModelSettings, manifest: Manifest) -> TokenLimits:
 
 
 def engine_config(settings: ModelSettings, device: str) -> EngineConfig:
-    """What the engine process is told of a model; `device` is the settled one."""
-    defaults = _CPU_PROPERTIES if device == "CPU" and settings.backend == "openvino" else {}
+    """What the engine process is told of a model; `device` is the settled one.
+
+    Raises:
+        ConfigError: a property, or the device, can't go with reproducible mode.
+    """
     return EngineConfig(
         backend=settings.backend,
         model_path=str(settings.path.resolve()),
@@ -156,8 +161,17 @@ def engine_config(settings: ModelSettings, device: str) -> EngineConfig:
         max_batched_tokens=settings.max_batched_tokens,
         max_running=settings.max_running_requests,
         prefix_caching=settings.prefix_caching,
-        properties=defaults if settings.properties is None else settings.properties,
+        reproducible=settings.reproducible,
+        properties=_engine_properties(settings, device),
     )
+
+
+def _engine_properties(settings: ModelSettings, device: str) -> dict[str, str]:
+    if settings.reproducible:
+        return reproducible_properties(settings, device)
+    if settings.properties is not None:
+        return settings.properties
+    return _CPU_PROPERTIES if device == "CPU" and settings.backend == "openvino" else {}
 
 
 def default_cache_gib(available_bytes: int) -> int:

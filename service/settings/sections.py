@@ -189,6 +189,9 @@ class ModelSettings(Section):
     prefix_caching: bool = Field(
         True, description="Keep the KV cache of prompts for prompts that begin alike."
     )
+    reproducible: bool = Field(
+        False, description="Same request and seed, same text, at any load; slower, CPU only."
+    )
     max_batched_tokens: int = Field(256, gt=0, description="Tokens of all requests in one engine step.")
     max_concurrent_requests: int = Field(
         100, gt=0, description="Requests running or waiting; one more is answered 429."
