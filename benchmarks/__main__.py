@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, and those of pictures.
+"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, and those from elsewhere.
 
 What they measure with is imported late: child processes import this module, too.
 """
@@ -26,6 +26,7 @@ from benchmarks.command_line import (
     progress_bar,
     say_line,
 )
+from benchmarks.reproducible import commands as reproducible_commands
 from service.errors import ConfigError, TiberError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 vision_commands.add_to(app)
+reproducible_commands.add_to(app)
 
 
 @app.command()

@@ -27,8 +27,8 @@ def reproducible_properties(settings: ModelSettings, device: str) -> dict[str, s
         return given
     if device != "CPU":
         raise ConfigError(
-            f"{settings.path}: `reproducible` = true is for the device CPU, not {device!r}: nothing of it was "
-            "verified on other hardware. Take `reproducible` out, or set `device` to CPU"
+            f"{settings.path}: `reproducible` = true is for the device CPU, not {device!r}: nothing "
+            "of it was verified on other hardware. Take `reproducible` out, or set `device` to CPU"
         )
     for key, needed in (REPRODUCIBLE_PROPERTIES | _HALVES_OF_THE_CACHE).items():
         if given.get(key, needed) != needed:
