@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, and those from elsewhere.
+"""The command line of the benchmarks: overhead, burst, crash, structured, slowloris, and others.
 
 What they measure with is imported late: child processes import this module, too.
 """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.admission import Admission
 from service.bootstrap.pictures import Pictures
-from service.bootstrap.reproducible import reproducible_properties
+from service.bootstrap.reproducible import reproducible_backend, reproducible_properties
 from service.domain import TokenLimits
 from service.engine.config import EngineConfig
 from service.engine.grammar import GrammarChecker
@@ -154,14 +154,13 @@ def engine_config(settings: ModelSettings, device: str) -> EngineConfig:
         ConfigError: a property, or the device, can't go with reproducible mode.
     """
     return EngineConfig(
-        backend=settings.backend,
+        backend=reproducible_backend(settings) if settings.reproducible else settings.backend,
         model_path=str(settings.path.resolve()),
         device=device,
         cache_gib=settings.cache_gib or default_cache_gib(memory_limit_bytes()),
         max_batched_tokens=settings.max_batched_tokens,
         max_running=settings.max_running_requests,
         prefix_caching=settings.prefix_caching,
-        reproducible=settings.reproducible,
         properties=_engine_properties(settings, device),
     )
 

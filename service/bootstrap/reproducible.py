@@ -15,6 +15,11 @@ REPRODUCIBLE_PROPERTIES = {
 _HALVES_OF_THE_CACHE = {"KEY_CACHE_PRECISION": "f32", "VALUE_CACHE_PRECISION": "f32"}
 
 
+def reproducible_backend(settings: ModelSettings) -> str:
+    """The engine that keeps the promise; the fake one answers by rote, whatever else it does."""
+    return settings.backend if settings.backend == "fake" else "openvino-reproducible"
+
+
 def reproducible_properties(settings: ModelSettings, device: str) -> dict[str, str]:
     """What a model with `reproducible = true` is run with: its own properties, and those that make it so.
 
@@ -23,7 +28,6 @@ def reproducible_properties(settings: ModelSettings, device: str) -> dict[str, s
     """
     given = settings.properties or {}
     if settings.backend == "fake":
-        # It answers by rote, whatever else it does.
         return given
     if device != "CPU":
         raise ConfigError(

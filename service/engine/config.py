@@ -9,7 +9,7 @@ class EngineConfig:
 
     cache_gib: KV cache in GiB, whole numbers as the engine takes them. max_batched_tokens: tokens of
     all requests in one step, so the size of a prefill chunk. properties: passed to the runtime as they
-    are (OpenVINO's property names). reproducible: whether a request's numbers must not depend on others.
+    are (OpenVINO's property names).
     """
 
     backend: str
@@ -19,5 +19,4 @@ class EngineConfig:
     max_batched_tokens: int
     max_running: int
     prefix_caching: bool
-    reproducible: bool = False
     properties: dict[str, str] = field(default_factory=dict)

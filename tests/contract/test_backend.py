@@ -32,9 +32,9 @@ def _request(prompt_ids: list[int] | None = None, **sampling: object) -> Generat
     return GenerationRequest(prompt_ids=prompt_ids or PROMPT, sampling=Sampling(**fields))  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module", params=["fake", "openvino"])
+@pytest.fixture(scope="module", params=["fake", "openvino", "openvino-reproducible"])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
-    path = str(request.getfixturevalue("default_model")) if request.param == "openvino" else ""
+    path = str(request.getfixturevalue("default_model")) if request.param != "fake" else ""
     loaded = load_backend(_config(request.param, path))
     yield loaded
     loaded.close()

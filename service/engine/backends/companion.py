@@ -12,14 +12,20 @@ import openvino
 import openvino_genai as genai
 
 # More could wait behind each other's prompts; two is what its own first step needs.
-_PROMPT_IDS = (1, 1)
 _PROMPT_TEXT = "a a"
+_PROMPT = openvino.Tensor(np.array([(1, 1)], dtype=np.int64))
 _TOKENS = 512
 # The next one begins long before the last one ends: its prompt may have to wait for others' prompts.
 _OVERLAP_TOKENS = 256
 # No request of the service's has a number so high.
 _FIRST_ID = 1 << 62
 MOST_AT_ONCE = 2
+MOST_TOKENS = MOST_AT_ONCE * (_TOKENS + 64)
+"""What the companions take of the KV cache, at most."""
+
+# Long enough that a partly empty block of its counts for little.
+_PROBE_TEXT = "a" + " a" * 479
+_PROBE_TOKENS = 4
 
 
 class Companion:
@@ -36,8 +42,8 @@ class Companion:
         """See that one runs; to be called before a step, and before its first request is added."""
         newest = list(self._handles.values())[-1:]
         if not newest or newest[0][1] > _TOKENS - _OVERLAP_TOKENS:
-            self._handles[self._next_id] = (self._add(), 0)
-            self._next_id += 1
+            handle = self._request(_PROMPT_TEXT, _PROMPT, max_new_tokens=_TOKENS)
+            self._handles[self._next_id] = (handle, 0)
 
     def read(self) -> None:
         """Throw away what the last step gave."""
@@ -56,13 +62,26 @@ class Companion:
             handle.cancel()
         self._handles.clear()
 
-    def _add(self) -> "genai.GenerationHandle":
+    def measure_cache(self) -> int:
+        """The tokens that the KV cache holds: the engine tells only which part of it is in use."""
+        ids = self._pipeline.get_tokenizer().encode(_PROBE_TEXT).input_ids
+        handle = self._request(_PROBE_TEXT, ids, max_new_tokens=_PROBE_TOKENS)
+        while not handle.can_read():
+            self._pipeline.step()
+        used: float = self._pipeline.get_metrics().cache_usage / 100
+        handle.cancel()
+        while self._pipeline.has_non_finished_requests():
+            self._pipeline.step()
+        return int(ids.shape[-1] / used)
+
+    def _request(self, text: str, ids: openvino.Tensor, *, max_new_tokens: int) -> "genai.GenerationHandle":
         config = genai.GenerationConfig()
         config.set_eos_token_id(self._pipeline.get_config().eos_token_id)
         config.ignore_eos = True
-        config.max_new_tokens = _TOKENS
+        config.max_new_tokens = max_new_tokens
         config.apply_chat_template = False
+        self._next_id += 1
+        # A vision model takes no ids.
         if self._sees:
-            return self._pipeline.add_request(self._next_id, _PROMPT_TEXT, [], config)
-        prompt = openvino.Tensor(np.array([_PROMPT_IDS], dtype=np.int64))
-        return self._pipeline.add_request(self._next_id, prompt, config)
+            return self._pipeline.add_request(self._next_id, text, [], config)
+        return self._pipeline.add_request(self._next_id, ids, config)

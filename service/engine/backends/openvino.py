@@ -1,13 +1,10 @@
 """The OpenVINO GenAI runtime: continuous batching, paged attention, prefix cache."""
 
-from pathlib import Path
-
 import numpy as np
 import openvino
 import openvino_genai as genai
 
 from service.domain import GenerationRequest, Grammar, Image, PicturePrompt, Sampling
-from service.engine.backends.companion import MOST_AT_ONCE, Companion
 from service.engine.backends.ebnf.grammar import structural_tags, text_grammar
 from service.engine.config import EngineConfig
 from service.engine.protocol import Done, EngineEvent, Failed, PromptScored, TokenDelta
@@ -29,13 +26,15 @@ class OpenVINOBackend:
         self._wants_logprobs: set[int] = set()
         # Their first output begins with the whole prompt.
         self._echoed_tokens: dict[int, int] = {}
-        self._companion = Companion(self._pipeline, Path(config.model_path)) if config.reproducible else None
+
+    @property
+    def pipeline(self) -> "genai.ContinuousBatchingPipeline":
+        """The runtime's own object."""
+        return self._pipeline
 
     def add(self, request_id: int, request: GenerationRequest) -> None:
         """Hand the request to the pipeline's waiting queue."""
         config = self._generation_config(request.sampling)
-        if self._companion is not None:
-            self._companion.join()
         if request.pictures is None:
             prompt = openvino.Tensor(np.array([request.prompt_ids], dtype=np.int64))
             handle = self._pipeline.add_request(request_id, prompt, config)
@@ -57,16 +56,12 @@ class OpenVINOBackend:
 
     def step(self) -> list[EngineEvent]:
         """Run one batch; read what each request got."""
-        if self._companion is not None:
-            self._accompany(self._companion)
         self._pipeline.step()
         events: list[EngineEvent] = []
         for request_id, handle in list(self._handles.items()):
             ended = self._read(request_id, handle, events)
             if ended:
                 self._forget(request_id)
-        if self._companion is not None:
-            self._companion.read()
         return events
 
     def running(self) -> int:
@@ -84,15 +79,8 @@ class OpenVINOBackend:
 
     def close(self) -> None:
         """Drop the pipeline."""
-        self._companion = None
         self._handles.clear()
         del self._pipeline
-
-    def _accompany(self, companion: Companion) -> None:
-        if self._handles:
-            companion.join()
-        else:
-            companion.leave()
 
     def _read(self, request_id: int, handle: "genai.GenerationHandle", events: list[EngineEvent]) -> bool:
         # handle.read() with nothing to read never returns.
@@ -171,7 +159,7 @@ def load_pipeline(config: EngineConfig) -> "genai.ContinuousBatchingPipeline":
     scheduler = genai.SchedulerConfig()
     scheduler.cache_size = config.cache_gib
     scheduler.max_num_batched_tokens = config.max_batched_tokens
-    scheduler.max_num_seqs = config.max_running + (MOST_AT_ONCE if config.reproducible else 0)
+    scheduler.max_num_seqs = config.max_running
     # Split-fuse must stay on: without it a step raises when max_num_batched_tokens < max_num_seqs.
     scheduler.dynamic_split_fuse = True
     scheduler.enable_prefix_caching = config.prefix_caching

@@ -29,13 +29,13 @@ def refusal(settings: ModelSettings, device: str = "CPU") -> str:
 def test_the_engine_gets_the_three_properties_and_is_told() -> None:
     config = engine_config(model(), "CPU")
     assert config.properties == TRIO
-    assert config.reproducible
+    assert config.backend == "openvino-reproducible"
 
 
 def test_without_it_nothing_changes() -> None:
     config = engine_config(ModelSettings(path=Path("some-model")), "CPU")
     assert config.properties == {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "64"}
-    assert not config.reproducible
+    assert config.backend == "openvino"
 
 
 def test_other_properties_are_kept_beside_them_and_equal_ones_are_no_contradiction() -> None:
@@ -70,4 +70,4 @@ def test_a_device_that_it_was_not_verified_on_is_refused(device: str) -> None:
 
 def test_the_fake_engine_answers_by_rote_so_it_needs_no_properties() -> None:
     config = engine_config(model(backend="fake", properties={"step_s": "0"}), "CPU")
-    assert config.properties == {"step_s": "0"}
+    assert (config.backend, config.properties) == ("fake", {"step_s": "0"})
