@@ -132,7 +132,7 @@ def test_the_same_seed_gives_the_same_tokens(backend: Backend) -> None:
 
 
 def test_an_unknown_backend_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="openvino, openvino-grammar, fake"):
+    with pytest.raises(ConfigError, match="openvino, openvino-reproducible, openvino-grammar, fake"):
         load_backend(_config("no-such-engine", ""))
 
 

@@ -1,30 +1,35 @@
 """The OpenVINO backend of reproducible mode: nothing that a request gets depends on the others.
 
 The properties of the model's settings do most of it. Here is what no property does: no step has a single row
-(see Companion), and no request is thrown out of a full KV cache. The engine would compute it anew later, and
+(see Companions), and no request is thrown out of a full KV cache. The engine would compute it anew later, and
 its sampled tokens from there on are others; so a request waits until it has room to its end.
 """
 
+import os
 import sys
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
 from service.domain import GenerationRequest
-from service.engine.backends.companion import MOST_AT_ONCE, MOST_TOKENS, Companion
+from service.engine.backends.companions import Companions, companion_tokens, most_companions
 from service.engine.backends.openvino import OpenVINOBackend
 from service.engine.backends.room import Room
 from service.engine.config import EngineConfig
 from service.engine.protocol import Done, EngineEvent, Failed
+
+_THREADS = "INFERENCE_NUM_THREADS"
 
 
 class ReproducibleBackend:
     """See Backend for the contract."""
 
     def __init__(self, config: EngineConfig) -> None:
-        self._engine = OpenVINOBackend(replace(config, max_running=config.max_running + MOST_AT_ONCE))
-        self._companion = Companion(self._engine.pipeline, Path(config.model_path))
-        self._room = Room(self._companion.measure_cache() - MOST_TOKENS)
+        threads = int(config.properties.get(_THREADS, "0")) or len(os.sched_getaffinity(0))
+        most_running = config.max_running + most_companions(threads)
+        self._engine = OpenVINOBackend(replace(config, max_running=most_running))
+        self._companions = Companions(self._engine.pipeline, Path(config.model_path), threads)
+        self._room = Room(self._companions.measure_cache() - companion_tokens(threads))
         self._waiting: deque[tuple[int, GenerationRequest]] = deque()
 
     def add(self, request_id: int, request: GenerationRequest) -> None:
@@ -43,12 +48,12 @@ class ReproducibleBackend:
     def step(self) -> list[EngineEvent]:
         """Let those in that have room now; run one batch, never of a single row."""
         events = self._let_in()
-        if self._room.is_empty:
-            self._companion.leave()
+        if not self._room:
+            self._companions.leave()
         else:
-            self._companion.join()
+            self._companions.join(len(self._room))
         events += self._engine.step()
-        self._companion.read()
+        self._companions.read()
         for event in events:
             if isinstance(event, Done | Failed):
                 self._room.give_back(event.request_id)
@@ -64,7 +69,7 @@ class ReproducibleBackend:
 
     def close(self) -> None:
         """Drop the pipeline."""
-        del self._companion
+        del self._companions
         self._engine.close()
 
     def _has_room(self, request_id: int, request: GenerationRequest) -> bool:
@@ -72,7 +77,7 @@ class ReproducibleBackend:
 
     def _begin(self, request_id: int, request: GenerationRequest) -> None:
         # First, so that its own prompt is never behind this one's.
-        self._companion.join()
+        self._companions.join(len(self._room))
         try:
             self._engine.add(request_id, request)
         except Exception:

@@ -11,10 +11,9 @@ class Room:
         self._capacity = capacity
         self._taken: dict[int, int] = {}
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nobody has taken anything."""
-        return not self._taken
+    def __len__(self) -> int:
+        """How many have taken some."""
+        return len(self._taken)
 
     def take(self, request_id: int, tokens: int) -> bool:
         """Take `tokens` and tell whether they were there; who is alone gets any number."""

@@ -17,11 +17,11 @@ def test_who_is_alone_gets_any_number_so_that_nobody_waits_for_ever() -> None:
     assert room.take(1, 5000)
     assert not room.take(2, 1)
     room.give_back(1)
-    assert room.is_empty
+    assert not room
     assert room.take(2, 1)
 
 
 def test_giving_back_what_was_not_taken_changes_nothing() -> None:
     room = Room(100)
     room.give_back(7)
-    assert room.is_empty
+    assert not room

@@ -1,8 +1,10 @@
-"""Keeps every step of the engine at two rows or more, so that each row is computed by the same kernels.
+"""Keeps the engine's kernels the same for every step: each row is computed as beside any number of others.
 
-The CPU plugin multiplies a single row by another kernel than several: a request alone would get other last
-bits than beside others, and now and then another token. From two rows on a row's bits don't depend on how
-many there are (tried from 2 to 64). So a short endless request of our own runs beside the real ones.
+The CPU plugin chooses kernels by how many rows a step has. A single row is multiplied by another one than
+several (from two on a row's bits don't depend on how many; tried from 2 to 64). And where a step has fewer
+requests than threads, attention is added up thread by thread, in an order that the load decides
+(`past_lens.m_dims[0] >= nthr` in OpenVINO's executor_pa.cpp). So short requests of our own run beside the
+real ones: one, or as many as are wanting to the number of threads.
 """
 
 from pathlib import Path
@@ -11,37 +13,45 @@ import numpy as np
 import openvino
 import openvino_genai as genai
 
-# More could wait behind each other's prompts; two is what its own first step needs.
 _PROMPT_TEXT = "a a"
 _PROMPT = openvino.Tensor(np.array([(1, 1)], dtype=np.int64))
-_TOKENS = 512
+_TOKENS = 256
 # The next one begins long before the last one ends: its prompt may have to wait for others' prompts.
-_OVERLAP_TOKENS = 256
+_OVERLAP_TOKENS = 128
+_BLOCK_TOKENS = 64
 # No request of the service's has a number so high.
 _FIRST_ID = 1 << 62
-MOST_AT_ONCE = 2
-MOST_TOKENS = MOST_AT_ONCE * (_TOKENS + 64)
-"""What the companions take of the KV cache, at most."""
-
 # Long enough that a partly empty block of its counts for little.
 _PROBE_TEXT = "a" + " a" * 479
 _PROBE_TOKENS = 4
 
 
-class Companion:
+def most_companions(threads: int) -> int:
+    """How many may run at once: each wanted one, and the next in its place."""
+    return 2 * max(1, threads - 1)
+
+
+def companion_tokens(threads: int) -> int:
+    """What they take of the KV cache, at most."""
+    return most_companions(threads) * (_TOKENS + _BLOCK_TOKENS)
+
+
+class Companions:
     """Requests whose answers nobody reads, in the pipeline for as long as real ones are."""
 
-    def __init__(self, pipeline: "genai.ContinuousBatchingPipeline", model: Path) -> None:
+    def __init__(self, pipeline: "genai.ContinuousBatchingPipeline", model: Path, threads: int) -> None:
         self._pipeline = pipeline
+        self._threads = threads
         self._sees = (model / "openvino_language_model.xml").exists()
         self._next_id = _FIRST_ID
-        # With the number of tokens that each has given, the oldest first.
+        # With the number of tokens that each has given.
         self._handles: dict[int, tuple[genai.GenerationHandle, int]] = {}
 
-    def join(self) -> None:
-        """See that one runs; to be called before a step, and before its first request is added."""
-        newest = list(self._handles.values())[-1:]
-        if not newest or newest[0][1] > _TOKENS - _OVERLAP_TOKENS:
+    def join(self, requests: int) -> None:
+        """See that enough run beside so many; to be called before a step, and before a request is added."""
+        wanted = max(1, self._threads - requests)
+        young = sum(tokens <= _TOKENS - _OVERLAP_TOKENS for _, tokens in self._handles.values())
+        for _ in range(wanted - young):
             handle = self._request(_PROMPT_TEXT, _PROMPT, max_new_tokens=_TOKENS)
             self._handles[self._next_id] = (handle, 0)
 
