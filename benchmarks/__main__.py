@@ -28,6 +28,7 @@ from benchmarks.command_line import (
 )
 from benchmarks.compare import commands as compare_commands
 from benchmarks.peers import commands as peer_commands
+from benchmarks.reproducible import commands as reproducible_commands
 from benchmarks.roofline import command as roofline_command
 from benchmarks.traffic import commands as traffic_commands
 from benchmarks.traffic import cross_check_command
@@ -51,6 +52,7 @@ vision_commands.add_to(app)
 compare_commands.add_to(app)
 peer_commands.add_to(app)
 roofline_command.add_to(app)
+reproducible_commands.add_to(app)
 
 
 @app.command()

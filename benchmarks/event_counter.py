@@ -11,8 +11,8 @@ class EventCounter:
     """Counts whole events in a stream that comes in pieces; keeps only the last one, or all of them.
 
     OpenAI's `[DONE]` is never the last one: the event before it says how the stream ended. JSON escapes line
-    ends, so an empty line is the end of an event, wherever the pieces are cut. `events` are the whole events as
-    they came, when they are kept.
+    ends, so an empty line is the end of an event, wherever the pieces are cut. `events` are the whole events
+    as they came, when they are kept.
     """
 
     def __init__(self, *, keeps_all: bool = False) -> None:

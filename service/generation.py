@@ -39,6 +39,7 @@ class TextModel:
         device: str,
         engine_name: str,
         engine_origin: str,
+        is_reproducible: bool,
         manifest: Manifest,
         tokenizer: ModelTokenizer,
         engine: Engine,
@@ -56,6 +57,7 @@ class TextModel:
         self.device = device
         self.engine_name = engine_name
         self.engine_origin = engine_origin
+        self.is_reproducible = is_reproducible
         self.manifest = manifest
         self.engine = engine
         self.admission = admission

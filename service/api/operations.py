@@ -57,6 +57,7 @@ class Info(msgspec.Struct, frozen=True):
     weight_format: str
     engine: str
     engine_settings: str
+    reproducible: bool
     models: list[str]
     prompt_lookup: int | None = None
     images: ImageInfo | None = None
@@ -130,6 +131,7 @@ def _info(model: TextModel, names: list[str]) -> Info:
         weight_format=manifest.weight_format,
         engine=model.engine_name,
         engine_settings=model.engine_origin,
+        reproducible=model.is_reproducible,
         models=names,
         prompt_lookup=model.prompt_lookup,
         images=_image_info(model.image_limits),

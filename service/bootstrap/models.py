@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from service.admission import Admission
 from service.bootstrap.engine_properties import EngineChoice, choose
 from service.bootstrap.pictures import Pictures
+from service.bootstrap.reproducible import reproducible_backend
 from service.domain import TokenLimits
 from service.engine.config import EngineConfig
 from service.engine.grammar import GrammarChecker
@@ -61,7 +62,7 @@ def build_model(
 
     Raises:
         ModelFolderError: its folder is not whole.
-        ConfigError: it is made for an engine that is not part of this service, or a setting is not for it.
+        ConfigError: it is made for an engine that is not part of this service, or its settings contradict.
     """
     manifest = read_manifest(settings.path)
     if manifest.engine != "openvino":
@@ -82,6 +83,7 @@ def build_model(
         device=device,
         engine_name=settings.backend,
         engine_origin=choice.origin,
+        is_reproducible=settings.reproducible,
         manifest=manifest,
         tokenizer=ModelTokenizer.load(settings.path),
         engine=engine,
@@ -146,13 +148,17 @@ def _token_limits(settings: ModelSettings, manifest: Manifest) -> TokenLimits:
 
 
 def engine_config(settings: ModelSettings, device: str) -> EngineConfig:
-    """What the engine process is told of a model; `device` is the settled one."""
+    """What the engine process is told of a model; `device` is the settled one.
+
+    Raises:
+        ConfigError: a property, or the device, can't go with reproducible mode.
+    """
     return _engine_config(settings, device, choose(settings, device))
 
 
 def _engine_config(settings: ModelSettings, device: str, choice: EngineChoice) -> EngineConfig:
     return EngineConfig(
-        backend="openvino-lookup" if settings.prompt_lookup else settings.backend,
+        backend=_backend(settings),
         model_path=str(settings.path.resolve()),
         device=device,
         cache_gib=settings.cache_gib or default_cache_gib(memory_limit_bytes()),
@@ -162,6 +168,12 @@ def _engine_config(settings: ModelSettings, device: str, choice: EngineChoice) -
         prompt_lookup=settings.prompt_lookup,
         properties=choice.properties,
     )
+
+
+def _backend(settings: ModelSettings) -> str:
+    if settings.reproducible:
+        return reproducible_backend(settings)
+    return "openvino-lookup" if settings.prompt_lookup else settings.backend
 
 
 def default_cache_gib(available_bytes: int) -> int:

@@ -32,6 +32,10 @@ def serve(
     cache_gib: Annotated[
         int | None, typer.Option(min=1, help="KV cache of each model in GiB. Default: by available memory.")
     ] = None,
+    reproducible: Annotated[
+        bool | None,
+        typer.Option("--reproducible", help="Every model's answers the same at any load; slower, CPU only."),
+    ] = None,
     request_timeout: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds a request may take in all. Default: 30.")
     ] = None,
@@ -56,7 +60,11 @@ def serve(
         models=[{"path": str(path)} for path in model] if model else None,
     )
     settings = _with_model_options(
-        settings, device=device, cache_gib=cache_gib, request_timeout_s=request_timeout
+        settings,
+        device=device,
+        cache_gib=cache_gib,
+        reproducible=reproducible,
+        request_timeout_s=request_timeout,
     )
     configure_logs(settings.log_format, settings.log_level)
     extra_token = os.environ.get(TOKEN_VARIABLE) or None

@@ -9,6 +9,7 @@ from service.errors import ConfigError
 BACKENDS = {
     "openvino": "service.engine.backends.openvino:OpenVINOBackend",
     "openvino-lookup": "service.engine.backends.openvino_lookup:OpenVINOLookupBackend",
+    "openvino-reproducible": "service.engine.backends.reproducible:ReproducibleBackend",
     "openvino-grammar": "service.engine.backends.openvino_grammar:OpenVINOGrammarBackend",
     "fake": "service.engine.backends.fake:FakeBackend",
 }

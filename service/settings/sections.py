@@ -195,6 +195,9 @@ class ModelSettings(Section):
         le=16,
         description="Tokens guessed in each step from prompt and answer, such as 5; none if unset.",
     )
+    reproducible: bool = Field(
+        False, description="Same request and seed, same text, at any load; slower, CPU only."
+    )
     max_batched_tokens: int = Field(256, gt=0, description="Tokens of all requests in one engine step.")
     max_concurrent_requests: int = Field(
         100, gt=0, description="Requests running or waiting; one more is answered 429."
@@ -225,6 +228,8 @@ class ModelSettings(Section):
     def _can_look_up(self) -> "ModelSettings":
         if self.prompt_lookup and self.prefix_caching:
             raise ValueError("prompt_lookup needs prefix_caching = false: the cache would keep wrong guesses")
+        if self.prompt_lookup and self.reproducible:
+            raise ValueError("prompt_lookup can't go with reproducible = true: guesses change a step's shape")
         if self.prompt_lookup and self.backend != "openvino":
             raise ValueError(f"prompt_lookup is for the backend openvino, not {self.backend}")
         return self

@@ -33,7 +33,7 @@ def _request(prompt_ids: list[int] | None = None, **sampling: object) -> Generat
     return GenerationRequest(prompt_ids=prompt_ids or PROMPT, sampling=Sampling(**fields))  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module", params=["fake", "openvino", "openvino-lookup"])
+@pytest.fixture(scope="module", params=["fake", "openvino", "openvino-lookup", "openvino-reproducible"])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     path = "" if request.param == "fake" else str(request.getfixturevalue("default_model"))
     loaded = load_backend(_config(request.param, path))
@@ -133,7 +133,9 @@ def test_the_same_seed_gives_the_same_tokens(backend: Backend) -> None:
 
 
 def test_an_unknown_backend_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="openvino, openvino-lookup, openvino-grammar, fake"):
+    with pytest.raises(
+        ConfigError, match="openvino, openvino-lookup, openvino-reproducible, openvino-grammar, fake"
+    ):
         load_backend(_config("no-such-engine", ""))
 
 

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.server import RunningServer
-from tests.support.tiny import CONTEXT_LENGTH, END
+from tests.support.server import RunningServer, running_server
+from tests.support.tiny import CONTEXT_LENGTH, END, fake_model
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +203,10 @@ def test_info_tells_the_model_and_its_limits(client: httpx.Client) -> None:
     assert info["max_input_tokens"] == CONTEXT_LENGTH - 1
     assert info["max_concurrent_requests"] == 100
     assert (info["device"], info["weight_format"], info["engine"]) == ("CPU", "int8", "fake")
+    assert info["reproducible"] is False
+
+
+def test_info_tells_that_answers_are_reproducible(tiny_model: Path, tmp_path: Path) -> None:
+    config = fake_model(tiny_model, extra="reproducible = true")
+    with running_server(tmp_path, config) as server, server.client() as client:
+        assert client.get("/info").json()["reproducible"] is True

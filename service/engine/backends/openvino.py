@@ -31,6 +31,11 @@ class OpenVINOBackend:
         # Their first output begins with the whole prompt.
         self._echoed_tokens: dict[int, int] = {}
 
+    @property
+    def pipeline(self) -> "genai.ContinuousBatchingPipeline":
+        """The runtime's own object."""
+        return self._pipeline
+
     def add(self, request_id: int, request: GenerationRequest) -> None:
         """Hand the request to the pipeline's waiting queue."""
         config = self._generation_config(request.sampling)

@@ -1,0 +1,1 @@
+"""Checks that reproducible mode keeps its promise, and measures what it costs."""

@@ -1,0 +1,131 @@
+"""The benchmarks' commands about reproducible mode.
+
+What they measure with is imported late: child processes import this module, too.
+"""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.command_line import (
+    ModelOption,
+    OutputOption,
+    SeedOption,
+    WordsOption,
+    finish,
+    out,
+    progress_bar,
+)
+
+if TYPE_CHECKING:
+    from benchmarks.reproducible.check import CheckResults
+    from benchmarks.reproducible.cost import CostResults
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add them to the command line."""
+    for command in (reproducible, reproducible_cost):
+        app.command()(command)
+
+
+def reproducible(
+    model: ModelOption,
+    requests: Annotated[int, typer.Option(min=1, help="Requests that are compared.")] = 500,
+    load: Annotated[int, typer.Option(min=2, help="Requests at once, under load.")] = 32,
+    usual: Annotated[
+        bool, typer.Option("--usual", help="Serve with the usual settings: the check should fail then.")
+    ] = False,
+    cache_gib: Annotated[int, typer.Option(min=1, help="KV cache in GiB.")] = 2,
+    seed: SeedOption = 1,
+    output: OutputOption = None,
+) -> None:
+    """Check that answers under mixed load, with and without prefix cache, are those that requests get alone.
+
+    Each pass has a server of its own. Clients that leave midway come on top of --requests. Log-probabilities
+    tell of differences too small to change a token. Ends with status 1 when an answer differs.
+    """
+    from benchmarks.record import make_record, read_environment
+    from benchmarks.report import show_faults
+    from benchmarks.reproducible.check import CheckSettings, run_check, turns
+
+    settings = CheckSettings(
+        requests=requests, load=load, cache_gib=cache_gib, seed=seed, reproducible=not usual
+    )
+    environment = read_environment()
+    with progress_bar(turns(settings)) as (advance, say):
+        results = run_check(model, settings, advance=advance, say=say)
+    _show_check(results, out)
+    show_faults(results.faults, out)
+    record = make_record(
+        kind="reproducible", environment=environment, settings=asdict(settings), results=results, model=model
+    )
+    finish(record, output, has_failed=bool(results.faults))
+
+
+def reproducible_cost(
+    model: ModelOption,
+    concurrency: Annotated[
+        list[int] | None, typer.Option(min=1, help="Requests at once; repeat it for more. Default: 1 and 64.")
+    ] = None,
+    tokens: Annotated[int, typer.Option(min=2, help="Tokens each request generates, exactly.")] = 64,
+    rounds: Annotated[int, typer.Option(min=1, help="Pairs of measurements, after one to warm up.")] = 5,
+    prompt_words: WordsOption = 32,
+    cache_gib: Annotated[int, typer.Option(min=1, help="KV cache of each server in GiB.")] = 2,
+    seed: SeedOption = 1,
+    output: OutputOption = None,
+) -> None:
+    """Compare the throughput of reproducible mode with that of the usual settings, in turns."""
+    from benchmarks.record import make_record, read_environment
+    from benchmarks.reproducible.cost import CostSettings, measure_cost, turns
+
+    settings = CostSettings(
+        concurrencies=tuple(concurrency or (1, 64)),
+        tokens=tokens,
+        prompt_words=prompt_words,
+        rounds=rounds,
+        cache_gib=cache_gib,
+        seed=seed,
+    )
+    environment = read_environment()
+    with progress_bar(turns(settings)) as (advance, say):
+        results = measure_cost(model, settings, advance=advance, say=say)
+    _show_cost(results, out)
+    record = make_record(
+        kind="reproducible-cost",
+        environment=environment,
+        settings=asdict(settings),
+        results=results,
+        model=model,
+    )
+    finish(record, output, has_failed=False)
+
+
+def _show_check(results: "CheckResults", console: Console) -> None:
+    tokens = results.generated_tokens
+    table = Table(
+        title=f"Answers identical to the solo ones ({tokens} tokens in each pass)", title_justify="left"
+    )
+    for column in ("", "text and tokens", "log-probabilities too", "clients that left"):
+        table.add_column(column, justify="right" if column else "left")
+    for one in results.passes:
+        shares = (f"{count} of {results.compared}" for count in (one.identical, one.identical_logprobs))
+        table.add_row(one.name, *shares, str(one.left))
+    console.print(table)
+
+
+def _show_cost(results: "CostResults", console: Console) -> None:
+    table = Table(title="Tokens/s, medians; reproducible over usual", title_justify="left")
+    for column in ("requests at once", "reproducible", "usual", "ratio: median (lowest to highest)"):
+        table.add_column(column, justify="right")
+    for one in results.by_concurrency:
+        ratio = (
+            f"{one.ratio.median:.3f} ({one.ratio.lowest:.3f} to {one.ratio.highest:.3f})"
+            if one.ratio
+            else "-"
+        )
+        speeds = f"{one.reproducible_median:.1f}", f"{one.usual_median:.1f}"
+        table.add_row(str(one.concurrency), *speeds, ratio)
+    console.print(table)

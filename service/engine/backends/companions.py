@@ -1,0 +1,97 @@
+"""Keeps the engine's kernels the same for every step: each row is computed as beside any number of others.
+
+The CPU plugin chooses kernels by how many rows a step has. A single row is multiplied by another one than
+several (from two on a row's bits don't depend on how many; tried from 2 to 64). And where a step has fewer
+requests than threads, attention is added up thread by thread, in an order that the load decides
+(`past_lens.m_dims[0] >= nthr` in OpenVINO's executor_pa.cpp). So short requests of our own run beside the
+real ones: one, or as many as are wanting to the number of threads.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import openvino
+import openvino_genai as genai
+
+_PROMPT_TEXT = "a a"
+_PROMPT = openvino.Tensor(np.array([(1, 1)], dtype=np.int64))
+_TOKENS = 256
+# The next one begins long before the last one ends: its prompt may have to wait for others' prompts.
+_OVERLAP_TOKENS = 128
+_BLOCK_TOKENS = 64
+# No request of the service's has a number so high.
+_FIRST_ID = 1 << 62
+# Long enough that a partly empty block of its counts for little.
+_PROBE_TEXT = "a" + " a" * 479
+_PROBE_TOKENS = 4
+
+
+def most_companions(threads: int) -> int:
+    """How many may run at once: each wanted one, and the next in its place."""
+    return 2 * max(1, threads - 1)
+
+
+def companion_tokens(threads: int) -> int:
+    """What they take of the KV cache, at most."""
+    return most_companions(threads) * (_TOKENS + _BLOCK_TOKENS)
+
+
+class Companions:
+    """Requests whose answers nobody reads, in the pipeline for as long as real ones are."""
+
+    def __init__(self, pipeline: "genai.ContinuousBatchingPipeline", model: Path, threads: int) -> None:
+        self._pipeline = pipeline
+        self._threads = threads
+        self._sees = (model / "openvino_language_model.xml").exists()
+        self._next_id = _FIRST_ID
+        # With the number of tokens that each has given.
+        self._handles: dict[int, tuple[genai.GenerationHandle, int]] = {}
+
+    def join(self, requests: int) -> None:
+        """See that enough run beside so many; to be called before a step, and before a request is added."""
+        wanted = max(1, self._threads - requests)
+        young = sum(tokens <= _TOKENS - _OVERLAP_TOKENS for _, tokens in self._handles.values())
+        for _ in range(wanted - young):
+            handle = self._request(_PROMPT_TEXT, _PROMPT, max_new_tokens=_TOKENS)
+            self._handles[self._next_id] = (handle, 0)
+
+    def read(self) -> None:
+        """Throw away what the last step gave."""
+        for request_id, (handle, tokens) in list(self._handles.items()):
+            if handle.can_read():
+                output = next(iter(handle.read().values()))
+                self._handles[request_id] = (handle, tokens + len(output.generated_ids))
+                if output.finish_reason != genai.GenerationFinishReason.NONE:
+                    del self._handles[request_id]
+            elif handle.get_status() == genai.GenerationStatus.IGNORED:
+                del self._handles[request_id]
+
+    def leave(self) -> None:
+        """Go, with the pipeline's next step: nobody is left to be beside."""
+        for handle, _ in self._handles.values():
+            handle.cancel()
+        self._handles.clear()
+
+    def measure_cache(self) -> int:
+        """The tokens that the KV cache holds: the engine tells only which part of it is in use."""
+        ids = self._pipeline.get_tokenizer().encode(_PROBE_TEXT).input_ids
+        handle = self._request(_PROBE_TEXT, ids, max_new_tokens=_PROBE_TOKENS)
+        while not handle.can_read():
+            self._pipeline.step()
+        used: float = self._pipeline.get_metrics().cache_usage / 100
+        handle.cancel()
+        while self._pipeline.has_non_finished_requests():
+            self._pipeline.step()
+        return int(ids.shape[-1] / used)
+
+    def _request(self, text: str, ids: openvino.Tensor, *, max_new_tokens: int) -> "genai.GenerationHandle":
+        config = genai.GenerationConfig()
+        config.set_eos_token_id(self._pipeline.get_config().eos_token_id)
+        config.ignore_eos = True
+        config.max_new_tokens = max_new_tokens
+        config.apply_chat_template = False
+        self._next_id += 1
+        # A vision model takes no ids.
+        if self._sees:
+            return self._pipeline.add_request(self._next_id, text, [], config)
+        return self._pipeline.add_request(self._next_id, ids, config)

@@ -1,0 +1,82 @@
+"""Reproducible mode on the real engine: what a request gets does not depend on the others."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks.reproducible.check import CheckSettings, run_check
+from service.bootstrap import engine_config
+from service.domain import GenerationRequest, Sampling
+from service.engine.backends import reproducible as backend_module
+from service.engine.backends.reproducible import ReproducibleBackend
+from service.engine.backends.room import Room
+from service.engine.protocol import Done, TokenDelta
+from service.settings import ModelSettings
+
+# Long, so that the next step's bits would differ; sampled, so that one thrown out would go on otherwise.
+PROMPTS = [[504 + number, 253, 198, 28, 314, 260] * 8 for number in range(6)]
+
+
+@pytest.fixture
+def backend(default_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReproducibleBackend]:
+    """With room for two of the requests below."""
+    monkeypatch.setattr(backend_module, "Room", lambda _capacity: Room(320))
+    settings = ModelSettings(path=default_model, reproducible=True, cache_gib=1)
+    loaded = ReproducibleBackend(engine_config(settings, "CPU"))
+    yield loaded
+    loaded.close()
+
+
+def request(number: int) -> GenerationRequest:
+    sampling = Sampling(
+        max_new_tokens=24,
+        ignore_eos=True,
+        do_sample=True,
+        temperature=1.5,
+        seed=number,
+        repetition_penalty=1.2,
+        logprobs=True,
+    )
+    return GenerationRequest(prompt_ids=PROMPTS[number], sampling=sampling)
+
+
+def run(backend: ReproducibleBackend, numbers: list[int]) -> dict[int, list[tuple[int, float]]]:
+    """Tokens with their log-probabilities, of each."""
+    for number in numbers:
+        backend.add(number, request(number))
+    got: dict[int, list[tuple[int, float]]] = {number: [] for number in numbers}
+    ended: list[int] = []
+    while backend.running():
+        for event in backend.step():
+            if isinstance(event, TokenDelta):
+                got[event.request_id] += zip(event.token_ids, event.logprobs or (), strict=True)
+            elif isinstance(event, Done):
+                ended.append(event.request_id)
+    assert sorted(ended) == sorted(numbers)
+    return got
+
+
+def test_under_mixed_load_with_and_without_prefix_cache_and_after_restarts(default_model: Path) -> None:
+    settings = CheckSettings(requests=24, load=12, cache_gib=1, seed=5, reproducible=True)
+    results = run_check(default_model, settings, advance=lambda: None, say=lambda _line: None)
+    assert results.faults == []
+    assert [(one.identical, one.left) for one in results.passes] == [(24, 3), (24, 3)]
+
+
+def test_side_by_side_and_waiting_for_room_the_bits_are_those_of_the_request_alone(
+    backend: ReproducibleBackend,
+) -> None:
+    alone = {number: run(backend, [number])[number] for number in range(len(PROMPTS))}
+    assert run(backend, list(alone)) == alone
+
+
+def test_one_that_waits_for_room_can_be_cancelled(backend: ReproducibleBackend) -> None:
+    for number in range(len(PROMPTS)):
+        backend.add(number, request(number))
+    assert backend.running() >= len(PROMPTS)
+    for number in range(len(PROMPTS)):
+        backend.cancel(number)
+    while backend.running():
+        assert backend.step() == []
+    assert len(run(backend, [0])[0]) == 24
