@@ -13,6 +13,7 @@ from export.bfloat16 import narrow_to_bfloat16
 from export.calibration import Encode, calibration_sha256, dataset, input_names, read_windows
 from export.errors import ConversionError
 from export.groups import Layer, plan_groups
+from export.join import join_matrices
 from export.recipe import Recipe
 from export.weights import count_precisions, matrix_layers
 from service.manifest import Recipe as RecipeRecord
@@ -29,7 +30,7 @@ class Compression:
 
     `group_size` is None where weights are scaled per channel. `fallback` are the layers meant for INT4
     whose channels it does not divide: they are in the backup mode. `precisions` counts the weights
-    that the model really holds in each element type.
+    that the model really holds in each element type, before those that read the same input are joined.
     """
 
     recipe: Recipe
@@ -69,10 +70,20 @@ def compress(
         import nncf
 
         nncf.set_log_level(logging.ERROR)
-        if recipe.is_int4:
-            return _compress_in_groups(model, recipe, encode)
-        compressed = nncf.compress_weights(model, mode=nncf.CompressWeightsMode(recipe.mode))
-        return compressed, Compression(recipe=recipe, precisions=count_precisions(compressed))
+        compressed, done = (_compress_in_groups if recipe.is_int4 else _compress_channels)(
+            model, recipe, encode
+        )
+    join_matrices(compressed)
+    return compressed, done
+
+
+def _compress_channels(
+    model: "openvino.Model", recipe: Recipe, _encode: Encode | None
+) -> tuple["openvino.Model", Compression]:
+    import nncf
+
+    compressed = nncf.compress_weights(model, mode=nncf.CompressWeightsMode(recipe.mode))
+    return compressed, Compression(recipe=recipe, precisions=count_precisions(compressed))
 
 
 def _compress_in_groups(
