@@ -82,21 +82,24 @@ def _level(
     say: Say,
 ) -> Level:
     found: dict[str, list[Measured]] = {entrant.contender.label: [] for entrant in everyone}
-    for turn in ("warm-up", *range(1, settings.rounds + 1)):
+    for turn in range(settings.rounds + 1):
+        is_warm_up = turn == 0
         prompts = make_texts(
             seed=f"{settings.seed}/{concurrency}/{turn}",
             count=settings.requests(concurrency),
             words=settings.prompt_words,
         )
-        for entrant in everyone:
+        # Another one begins each round: drift within a round must not fall on the same one always.
+        begins = turn % len(everyone)
+        for entrant in everyone[begins:] + everyone[:begins]:
             if entrant.serving is None:
                 continue
             with entrant.failing_softly(f"at {concurrency} requests at once: "):
                 one = measure(entrant, client, prompts, concurrency=concurrency, tokens=settings.tokens)
-                if turn != "warm-up":
+                if not is_warm_up:
                     found[entrant.contender.label].append(one)
             advance()
-        if turn != "warm-up":
+        if not is_warm_up:
             say(_line(concurrency, f"{turn}/{settings.rounds}", found))
     whole = {label: rounds for label, rounds in found.items() if len(rounds) == settings.rounds}
     return Level(

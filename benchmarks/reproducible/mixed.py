@@ -8,10 +8,11 @@ from typing import Any
 from benchmarks.schemas import SCHEMAS
 from benchmarks.workload import WORDS
 
-# Most are short, as clients' are, and a few are long: so many words of a prompt, so many new tokens.
+# Most are short, as clients' are, and a few are long: so many words of a prompt, so many new tokens. No
+# answer is so short that a difference could not add up.
 _LEAST_WORDS, _MOST_WORDS = 5, 1500
-_MOST_TOKENS = 128
-_PROMPT_SKEW, _ANSWER_SKEW = 10, 7
+_LEAST_TOKENS, _MOST_TOKENS = 16, 128
+_PROMPT_SKEW, _ANSWER_SKEW = 10, 4
 _SHARED_WORDS = 400
 _SCHEMA_TOKENS = 48
 # One in so many begins like others, samples, and so on; without common factors, so that they mix.
@@ -46,7 +47,7 @@ def _body(draw: random.Random, number: int, shared: list[str]) -> bytes:
     if number % _SHARES == 0:
         words = shared[: draw.randint(1, _SHARED_WORDS)] + words[:_LEAST_WORDS]
     parameters: dict[str, Any] = {
-        "max_new_tokens": _skewed(draw, 1, _MOST_TOKENS, _ANSWER_SKEW),
+        "max_new_tokens": _skewed(draw, _LEAST_TOKENS, _MOST_TOKENS, _ANSWER_SKEW),
         "details": True,
     }
     if number % _SAMPLES == 1:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.errors import BenchmarkError
 from benchmarks.peer import Peer
 from benchmarks.raw import RawJob, RawResult, serve
 from benchmarks.workload import make_texts, tokenise
@@ -55,7 +56,7 @@ class TimedEngine:
         """Time everything once, on prompts that the seed decides.
 
         Raises:
-            BenchmarkError: the engine died.
+            BenchmarkError: the engine died, or did not give all tokens.
             ModelFolderError: the model's tokenizer is missing or broken.
         """
         lengths = self._lengths
@@ -74,7 +75,13 @@ class TimedEngine:
 
     def _wall_s(self, prompt: list[int], tokens: int) -> float:
         job = RawJob(prompts=[prompt], max_new_tokens=tokens, concurrency=1)
-        return self._engine.run(job, _JOB_S).wall_s
+        result = self._engine.run(job, _JOB_S)
+        if result.token_counts != [tokens]:
+            raise BenchmarkError(
+                f"the engine gave {result.token_counts[0]} of {tokens} tokens for a prompt of {len(prompt)}: is "
+                "its KV cache, or the model's context, too small for it?"
+            )
+        return result.wall_s
 
     def _prompts(self, seed: str, *, count: int, tokens: int) -> Sequence[list[int]]:
         """Prompts of exactly so many tokens: a word is one at least."""
