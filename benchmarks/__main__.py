@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks import chunk_commands, lookup_commands, vision_commands
+from benchmarks import chunk_commands, lookup_commands, scaling_commands, startup_commands, vision_commands
 from benchmarks.command_line import (
     MODEL,
     ModelOption,
@@ -53,6 +53,8 @@ compare_commands.add_to(app)
 peer_commands.add_to(app)
 roofline_command.add_to(app)
 reproducible_commands.add_to(app)
+scaling_commands.add_to(app)
+startup_commands.add_to(app)
 
 
 @app.command()
