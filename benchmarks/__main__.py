@@ -30,6 +30,7 @@ from benchmarks.compare import commands as compare_commands
 from benchmarks.peers import commands as peer_commands
 from benchmarks.reproducible import commands as reproducible_commands
 from benchmarks.roofline import command as roofline_command
+from benchmarks.suite import command as suite_command
 from benchmarks.traffic import commands as traffic_commands
 from benchmarks.traffic import cross_check_command
 from service.errors import ConfigError, TiberError
@@ -55,6 +56,7 @@ roofline_command.add_to(app)
 reproducible_commands.add_to(app)
 scaling_commands.add_to(app)
 startup_commands.add_to(app)
+suite_command.add_to(app)
 
 
 @app.command()
