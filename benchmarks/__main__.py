@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks import chunk_commands, lookup_commands, vision_commands
+from benchmarks import chunk_commands, lookup_commands, scaling_commands, startup_commands, vision_commands
 from benchmarks.command_line import (
     MODEL,
     ModelOption,
@@ -30,6 +30,7 @@ from benchmarks.compare import commands as compare_commands
 from benchmarks.peers import commands as peer_commands
 from benchmarks.reproducible import commands as reproducible_commands
 from benchmarks.roofline import command as roofline_command
+from benchmarks.suite import command as suite_command
 from benchmarks.traffic import commands as traffic_commands
 from benchmarks.traffic import cross_check_command
 from service.errors import ConfigError, TiberError
@@ -53,6 +54,9 @@ compare_commands.add_to(app)
 peer_commands.add_to(app)
 roofline_command.add_to(app)
 reproducible_commands.add_to(app)
+scaling_commands.add_to(app)
+startup_commands.add_to(app)
+suite_command.add_to(app)
 
 
 @app.command()
