@@ -133,9 +133,7 @@ def test_the_same_seed_gives_the_same_tokens(backend: Backend) -> None:
 
 
 def test_an_unknown_backend_is_refused_with_those_there_are() -> None:
-    with pytest.raises(
-        ConfigError, match=", ".join(BACKENDS)
-    ):
+    with pytest.raises(ConfigError, match=", ".join(BACKENDS)):
         load_backend(_config("no-such-engine", ""))
 
 
