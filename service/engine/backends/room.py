@@ -5,11 +5,12 @@ Backends for which that breaks something count the cache out beforehand.
 """
 
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
 from service.domain import GenerationRequest
-from service.engine.protocol import Done, EngineEvent, Failed
+from service.engine.protocol import Done, EngineEvent, Failed, Started
 
 
 class Room:
@@ -62,11 +63,13 @@ class RoomQueue:
         *,
         tokens: Callable[[GenerationRequest], int],
         takes_oversized: bool,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._room = room
         self._begin = begin
         self._tokens = tokens
         self._takes_oversized = takes_oversized
+        self._clock = clock
         self._waiting: deque[tuple[int, GenerationRequest]] = deque()
         self._failed: list[EngineEvent] = []
         # The engine frees what they hold in its next step, so their room is not another's before that.
@@ -103,6 +106,7 @@ class RoomQueue:
             try:
                 if not self._try_to_begin(request_id, request):
                     break
+                events.append(Started(request_id, self._clock()))
             except Exception as error:  # noqa: BLE001 - as in the worker: it costs only this request
                 print(f"engine refused a request: {error}", file=sys.stderr)  # noqa: T201 - the child's log
                 events.append(Failed(request_id, "the engine refused this request", False))

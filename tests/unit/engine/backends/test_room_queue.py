@@ -6,7 +6,7 @@ from service.domain import GenerationRequest, Sampling
 from service.engine.backends.fake import FakeBackend
 from service.engine.backends.room import Room, RoomQueue
 from service.engine.config import EngineConfig
-from service.engine.protocol import Done, EngineEvent, Failed, TokenDelta
+from service.engine.protocol import Done, EngineEvent, Failed, Started, TokenDelta
 
 REJECTED = 66
 # Each request below takes 10 tokens of the 20.
@@ -31,8 +31,13 @@ class SmallBackend:
             )
         )
         self.queue = RoomQueue(
-            Room(blocks=CACHE_TOKENS), self.engine.add, tokens=_tokens, takes_oversized=takes_oversized
+            Room(blocks=CACHE_TOKENS),
+            self.engine.add,
+            tokens=_tokens,
+            takes_oversized=takes_oversized,
+            clock=lambda: self.now_s,
         )
+        self.now_s = 0.0
 
     def step(self) -> list[EngineEvent]:
         events = self.queue.let_in()
@@ -73,6 +78,15 @@ def test_those_that_have_room_begin_at_once_and_the_others_in_their_order(backen
         backend.queue.add(request_id, request())
     assert (backend.engine.running(), len(backend.queue)) == (2, 3)
     assert ends(backend.run()) == [Done(request_id, "length") for request_id in range(1, 6)]
+
+
+def test_one_that_waited_tells_when_it_began_before_its_first_token(backend: SmallBackend) -> None:
+    for request_id in range(1, 4):
+        backend.queue.add(request_id, request())
+    backend.now_s = 5.0
+    events = backend.run()
+    assert [event for event in events if isinstance(event, Started)] == [Started(3, 5.0)]
+    assert events.index(Started(3, 5.0)) < events.index(TokenDelta(3, [1]))
 
 
 def test_a_small_one_does_not_overtake_a_large_one_that_waits(backend: SmallBackend) -> None:
