@@ -53,8 +53,6 @@ def run_guidellm(
         "api_key": target.token,
         "model": model_name,
         "request_format": "/v1/completions",
-        # It asks for the usage in each chunk, which vLLM has and OpenAI has not; null takes that out.
-        "extras": {"body": {"stream_options": {"continuous_usage_stats": None}}},
     }
     options = {
         "--backend": backend,

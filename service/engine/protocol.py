@@ -13,7 +13,10 @@ EngineState = Literal["starting", "ready", "restarting", "stopped"]
 
 
 class Started(msgspec.Struct, frozen=True, array_like=True, tag="s"):
-    """The engine took the request into a step, at this time of the system's monotonic clock (seconds)."""
+    """The engine took the request into a step, at this time of the system's monotonic clock (seconds).
+
+    Of several for one request the last one counts.
+    """
 
     request_id: int
     at_s: float
@@ -57,7 +60,8 @@ class Backend(Protocol):
 
     Every added request ends in exactly one Done or Failed, unless it is cancelled; Done comes in the same
     step as the last token. PromptScored, where asked for, comes in the same step as the first token, before
-    it. An exception from `step` means that the backend can't be used any more.
+    it. A request that is added has started, unless the backend lets it wait: then Started comes from `step`,
+    before its first token. An exception from `step` means that the backend can't be used any more.
     """
 
     def add(self, request_id: int, request: GenerationRequest) -> None:

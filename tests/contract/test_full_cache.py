@@ -64,6 +64,8 @@ def test_more_requests_than_the_cache_holds_get_all_their_tokens(backend: Backen
         _add(backend, request_id, tokens=150)
     events = _run(backend)
     assert [_count(events, request_id) for request_id in range(1, 11)] == [150] * 10
+    ends = [event.request_id for event in events if isinstance(event, Done | Failed)]
+    assert sorted(ends) == list(range(1, 11))
     backend.close()
 
 

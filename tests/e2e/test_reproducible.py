@@ -21,7 +21,7 @@ PROMPTS = [[504 + number, 253, 198, 28, 314, 260] * 8 for number in range(6)]
 @pytest.fixture
 def backend(default_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReproducibleBackend]:
     """With room for two of the requests below."""
-    monkeypatch.setattr(backend_module, "Room", lambda _capacity: Room(320))
+    monkeypatch.setattr(backend_module, "Room", lambda **_measured: Room(blocks=320))
     settings = ModelSettings(path=default_model, reproducible=True, cache_gib=1)
     loaded = ReproducibleBackend(engine_config(settings, "CPU"))
     yield loaded

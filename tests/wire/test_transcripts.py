@@ -28,6 +28,8 @@ WEATHER = {
     },
 }
 
+CONTINUOUS_USAGE = {"include_usage": True, "continuous_usage_stats": True}
+
 
 def chat(content: str, **options: Any) -> dict[str, Any]:
     return {"model": "tiny", "messages": [{"role": "user", "content": content}], "stream": True, **options}
@@ -60,9 +62,14 @@ STREAMS: dict[str, tuple[str, dict[str, Any]]] = {
     "chat_tools_text": ("/v1/chat/completions", chat("text", tools=[WEATHER])),
     "chat_two": ("/v1/chat/completions", chat("ab", n=2)),
     "chat_usage": ("/v1/chat/completions", chat("ab", stream_options={"include_usage": True})),
+    "chat_usage_continuous": ("/v1/chat/completions", chat("ab", n=2, stream_options=CONTINUOUS_USAGE)),
     "completions": ("/v1/completions", completion("abc")),
     "completions_prompts": ("/v1/completions", completion(["abc", "xyz"])),
     "completions_usage": ("/v1/completions", completion("abc", stream_options={"include_usage": True})),
+    "completions_usage_continuous": (
+        "/v1/completions",
+        completion(["abc", "xy"], stream_options=CONTINUOUS_USAGE),
+    ),
 }
 BREAKING: dict[str, tuple[str, dict[str, Any]]] = {
     "generate_stream_broken": ("/generate_stream", generate("abc", max_new_tokens=3)),

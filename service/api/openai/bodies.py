@@ -36,9 +36,10 @@ Metadata = Annotated[
 
 
 class StreamOptions(Wire):
-    """What a stream tells beside the text."""
+    """What a stream tells beside the text; `continuous_usage_stats` is vLLM's."""
 
     include_usage: bool | None = None
+    continuous_usage_stats: bool | None = None
     include_obfuscation: Literal[False] | None = None
 
 

@@ -11,7 +11,7 @@ from service.api.openai.chat_answer import ChatForm, ChatStream, whole_chat
 from service.api.openai.chat_request import ToolUse, has_images, to_raw, tool_use_of
 from service.api.openai.choice_text import ChoiceText
 from service.api.openai.identity import new_identity
-from service.api.openai.sampling import wants_usage
+from service.api.openai.stream_usage import StreamUsage
 from service.api.openai.streaming import stream_response
 from service.api.openai.usage import usage_of
 from service.api.rendering import finish_headers
@@ -41,7 +41,8 @@ async def chat(service: Service, body: ChatBody, request: Request) -> Response:
     raws = alternatives(raw, body.n or 1)
     form = _form(body, tool_use, model)
     if body.stream:
-        stream = ChatStream(form, choices=len(raws), wants_usage=wants_usage(body))
+        told = StreamUsage(body.stream_options, choices=len(raws), choices_of_a_prompt=len(raws))
+        stream = ChatStream(form, choices=len(raws), usage=told)
         return await stream_response(model, raws, stream, request)
     answers = await run_while_connected(request.receive, generate_answers(model, raws))
     usage = usage_of([answer.finish for answer in answers], len(raws))

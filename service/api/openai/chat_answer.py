@@ -15,13 +15,14 @@ from service.api.openai.answers import (
     Delta,
     FunctionCall,
     ToolCallAnswer,
+    Unset,
     Usage,
     encode,
 )
 from service.api.openai.choice_text import ChoiceText, Part
 from service.api.openai.identity import Identity, new_call_id
 from service.api.openai.logprobs import chat_logprobs, spoken_tokens
-from service.api.openai.usage import UsageCount
+from service.api.openai.stream_usage import StreamUsage
 from service.api.responses import frame
 from service.domain import Answer, Finish, GenerationEvent
 from service.text.tool_calls import ContentPiece, ToolCall
@@ -71,12 +72,11 @@ def _choice(index: int, answer: Answer, form: ChatForm) -> ChatChoice:
 class ChatStream:
     """Makes the frames of a stream; see `service.api.openai.streaming.Stream`."""
 
-    def __init__(self, form: ChatForm, *, choices: int, wants_usage: bool) -> None:
+    def __init__(self, form: ChatForm, *, choices: int, usage: StreamUsage) -> None:
         self._form = form
         self._texts = [form.new_text() for _ in range(choices)]
         self._has_begun = [False] * choices
-        self._usage = UsageCount(choices)
-        self._wants_usage = wants_usage
+        self._usage = usage
 
     def add(self, index: int, events: Sequence[GenerationEvent]) -> bytes:
         """What the next events of one choice add."""
@@ -96,15 +96,18 @@ class ChatStream:
         finish = events[-1]
         if isinstance(finish, Finish):
             chunks.append(ChunkChoice(index=index, delta=Delta(), finish_reason=_reason(finish, text)))
-        return b"".join(self._frame([chunk], None) for chunk in chunks)
+        return b"".join(self._frame([chunk], self._usage_beside(chunk)) for chunk in chunks)
 
     def end(self) -> bytes:
         """What comes after the last choice's end."""
-        return self._frame([], self._usage.total()) if self._wants_usage else b""
+        total = self._usage.at_end()
+        return self._frame([], total) if total else b""
 
-    def _frame(self, choices: list[ChunkChoice], usage: Usage | None) -> bytes:
-        chunk = ChatChunk(**self._form.identity, choices=choices, usage=usage if self._wants_usage else UNSET)
-        return frame(encode(chunk))
+    def _usage_beside(self, chunk: ChunkChoice) -> Usage | Unset | None:
+        return self._usage.so_far(chunk.index, has_text=chunk.delta is not _FIRST_DELTA)
+
+    def _frame(self, choices: list[ChunkChoice], usage: Usage | Unset | None) -> bytes:
+        return frame(encode(ChatChunk(**self._form.identity, choices=choices, usage=usage)))
 
 
 def _deltas(parts: Iterable[Part], calls: int) -> list[Delta]:

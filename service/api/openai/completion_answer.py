@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from service.api.openai.answers import (
-    UNSET,
     Completion,
     CompletionChoice,
     CompletionFinishReason,
     CompletionLogprobs,
+    Unset,
     Usage,
     encode,
 )
 from service.api.openai.choice_text import ChoiceText
 from service.api.openai.identity import Identity
 from service.api.openai.logprobs import completion_logprobs, spoken_tokens
-from service.api.openai.usage import UsageCount
+from service.api.openai.stream_usage import StreamUsage
 from service.api.responses import frame
 from service.domain import Answer, Finish, GenerationEvent, Token
 
@@ -52,14 +52,11 @@ def whole_completion(answers: Sequence[Answer], usage: Usage, form: CompletionFo
 class CompletionStream:
     """Makes the frames of a stream; see `service.api.openai.streaming.Stream`."""
 
-    def __init__(
-        self, form: CompletionForm, *, choices: int, choices_of_a_prompt: int, wants_usage: bool
-    ) -> None:
+    def __init__(self, form: CompletionForm, *, choices: int, usage: StreamUsage) -> None:
         self._form = form
         self._texts = [ChoiceText() for _ in range(choices)]
         self._said_characters = [0] * choices
-        self._usage = UsageCount(choices_of_a_prompt)
-        self._wants_usage = wants_usage
+        self._usage = usage
 
     def add(self, index: int, events: Sequence[GenerationEvent]) -> bytes:
         """What the next events of one choice add."""
@@ -71,17 +68,16 @@ class CompletionStream:
         self._said_characters[index] += sum(len(token.piece) for token in tokens)
         if not text and not reason and not (logprobs and logprobs.tokens):
             return b""
-        return self._frame([CompletionChoice(index, text, logprobs, reason)], None)
+        choice = CompletionChoice(index, text, logprobs, reason)
+        return self._frame([choice], self._usage.so_far(index))
 
     def end(self) -> bytes:
         """What comes after the last choice's end."""
-        return self._frame([], self._usage.total()) if self._wants_usage else b""
+        total = self._usage.at_end()
+        return self._frame([], total) if total else b""
 
-    def _frame(self, choices: list[CompletionChoice], usage: Usage | None) -> bytes:
-        completion = Completion(
-            **self._form.identity, choices=choices, usage=usage if self._wants_usage else UNSET
-        )
-        return frame(encode(completion))
+    def _frame(self, choices: list[CompletionChoice], usage: Usage | Unset | None) -> bytes:
+        return frame(encode(Completion(**self._form.identity, choices=choices, usage=usage)))
 
 
 def _reason(finish: Finish) -> CompletionFinishReason:

@@ -7,7 +7,8 @@ from service.api.disconnect import run_while_connected
 from service.api.openai.bodies import MAX_PROMPTS, CompletionBody
 from service.api.openai.completion_answer import CompletionForm, CompletionStream, whole_completion
 from service.api.openai.identity import new_identity
-from service.api.openai.sampling import check_stream_options, check_top_logprobs, sampling_fields, wants_usage
+from service.api.openai.sampling import check_stream_options, check_top_logprobs, sampling_fields
+from service.api.openai.stream_usage import StreamUsage
 from service.api.openai.streaming import stream_response
 from service.api.openai.usage import usage_of
 from service.api.rendering import finish_headers
@@ -45,9 +46,8 @@ async def complete(service: Service, body: CompletionBody, request: Request) -> 
         has_top_logprobs=bool(body.logprobs),
     )
     if body.stream:
-        stream = CompletionStream(
-            form, choices=len(raws), choices_of_a_prompt=count, wants_usage=wants_usage(body)
-        )
+        told = StreamUsage(body.stream_options, choices=len(raws), choices_of_a_prompt=count)
+        stream = CompletionStream(form, choices=len(raws), usage=told)
         return await stream_response(model, raws, stream, request)
     answers = await run_while_connected(request.receive, generate_answers(model, raws))
     usage = usage_of([answer.finish for answer in answers], count)

@@ -59,15 +59,17 @@ def check_top_logprobs(name: str, wanted: int | None, body: ChatBody | Completio
 
 
 def check_stream_options(body: ChatBody | CompletionBody) -> None:
-    """Refuse options of a stream where there is none.
+    """Refuse options of a stream where there is none, or that change nothing.
 
     Raises:
-        ValidationError: as OpenAI's API does.
+        ValidationError: the first as OpenAI's API does; vLLM would ignore the second.
     """
-    if body.stream_options is not None and not body.stream:
+    options = body.stream_options
+    if options is None:
+        return
+    if not body.stream:
         raise ValidationError("`stream_options` goes with `stream` only", param="stream_options")
-
-
-def wants_usage(body: ChatBody | CompletionBody) -> bool:
-    """Whether the stream's last event is to say how many tokens there were."""
-    return bool(body.stream_options and body.stream_options.include_usage)
+    if options.continuous_usage_stats and not options.include_usage:
+        raise ValidationError(
+            "`stream_options.continuous_usage_stats` goes with `include_usage` only", param="stream_options"
+        )

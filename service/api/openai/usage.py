@@ -24,8 +24,16 @@ class UsageCount:
 
     def total(self) -> Usage:
         """All that was counted."""
-        prompt, completion = self._prompt_tokens, self._completion_tokens
-        return Usage(prompt_tokens=prompt, completion_tokens=completion, total_tokens=prompt + completion)
+        return usage(self._prompt_tokens, self._completion_tokens)
+
+
+def usage(prompt_tokens: int, completion_tokens: int) -> Usage:
+    """The two with their sum."""
+    return Usage(
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        total_tokens=prompt_tokens + completion_tokens,
+    )
 
 
 def usage_of(finishes: Iterable[Finish], choices_of_a_prompt: int) -> Usage:

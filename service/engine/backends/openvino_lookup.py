@@ -6,14 +6,11 @@ request waits here until the cache can hold it to its last token. And its prefix
 name of guesses that were wrong: a later prompt that holds such a guess gets another text's KV cache.
 """
 
-import sys
-from collections import deque
-
 from service.domain import GenerationRequest, Sampling
 from service.engine.backends.openvino import OpenVINOBackend
-from service.engine.backends.reservation import Reservations
+from service.engine.backends.room import Room, RoomQueue
 from service.engine.config import EngineConfig
-from service.engine.protocol import Done, EngineEvent, Failed
+from service.engine.protocol import EngineEvent
 from service.errors import ConfigError
 
 # Tokens of a block of the KV cache: 32 on CPUs, where the engine was tried; 16 on GPUs.
@@ -34,46 +31,33 @@ class OpenVINOLookupBackend:
             raise ConfigError("this backend is for prompt lookup without prefix caching")
         self._inner = OpenVINOBackend(config)
         self._guesses = config.prompt_lookup
-        self._room = Reservations(
+        room = Room(
             blocks=_count_blocks(self._inner),
             block_tokens=_BLOCK_TOKENS.get(config.device, _LEAST_BLOCK_TOKENS),
         )
-        self._waiting: deque[tuple[int, GenerationRequest]] = deque()
-        # Their blocks are freed in the next step.
-        self._cancelled: list[int] = []
-        self._failed: list[EngineEvent] = []
+        # Even alone a request that fills the cache would end the engine.
+        self._queue = RoomQueue(room, self._begin, tokens=self._tokens, takes_oversized=False)
 
     def add(self, request_id: int, request: GenerationRequest) -> None:
-        """Put the request into a queue of our own: the first ones go on in the next step."""
-        if self._room.can_ever_hold(self._tokens(request)):
-            self._waiting.append((request_id, request))
-        else:
-            self._failed.append(Failed(request_id, "the KV cache has no room for this request", False))
+        """Hand the request to the engine, or let it wait in line for room."""
+        self._queue.add(request_id, request)
 
     def cancel(self, request_id: int) -> None:
         """Cancel; what it held is free after the next step."""
-        self._waiting = deque(one for one in self._waiting if one[0] != request_id)
-        self._failed = [event for event in self._failed if event.request_id != request_id]
+        self._queue.cancel(request_id)
         self._inner.cancel(request_id)
-        self._cancelled.append(request_id)
 
     def step(self) -> list[EngineEvent]:
         """Let in whom the cache can hold; run one batch."""
-        events, self._failed = self._failed, []
-        events += self._admit()
+        events = self._queue.let_in()
         if self._inner.running():
             events += self._inner.step()
-        for event in events:
-            if isinstance(event, Done | Failed):
-                self._room.release(event.request_id)
-        for request_id in self._cancelled:
-            self._room.release(request_id)
-        self._cancelled.clear()
+        self._queue.settle(events)
         return events
 
     def running(self) -> int:
         """Count unfinished requests, those that wait here included."""
-        return self._inner.running() + len(self._waiting) + len(self._failed)
+        return self._inner.running() + len(self._queue)
 
     def cache_ratio(self) -> float:
         """As the engine tells it, promises not included."""
@@ -81,24 +65,12 @@ class OpenVINOLookupBackend:
 
     def close(self) -> None:
         """Drop the pipeline."""
-        self._waiting.clear()
+        self._queue.clear()
         self._inner.close()
 
-    def _admit(self) -> list[EngineEvent]:
-        """Strictly in order: a large request is not overtaken for ever."""
-        refused: list[EngineEvent] = []
-        while self._waiting:
-            request_id, request = self._waiting[0]
-            if not self._room.reserve(request_id, self._tokens(request)):
-                break
-            self._waiting.popleft()
-            self._inner.guesses = self._guesses if self._inner.running() < _MOST_GUESSING else 1
-            try:
-                self._inner.add(request_id, request)
-            except Exception as error:  # noqa: BLE001 - as in the worker: it costs only this request
-                print(f"engine refused a request: {error}", file=sys.stderr)  # noqa: T201 - the child's log
-                refused.append(Failed(request_id, "the engine refused this request", False))
-        return refused
+    def _begin(self, request_id: int, request: GenerationRequest) -> None:
+        self._inner.guesses = self._guesses if self._inner.running() < _MOST_GUESSING else 1
+        self._inner.add(request_id, request)
 
     def _tokens(self, request: GenerationRequest) -> int:
         """The most that it can hold at once, guesses included."""

@@ -6,19 +6,19 @@ its sampled tokens from there on are others; so a request waits until it has roo
 """
 
 import os
-import sys
-from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
 from service.domain import GenerationRequest
 from service.engine.backends.companions import Companions, companion_tokens, most_companions
 from service.engine.backends.openvino import OpenVINOBackend
-from service.engine.backends.room import Room
+from service.engine.backends.room import Room, RoomQueue
 from service.engine.config import EngineConfig
-from service.engine.protocol import Done, EngineEvent, Failed
+from service.engine.protocol import EngineEvent
 
 _THREADS = "INFERENCE_NUM_THREADS"
+# A sequence's last block is partly empty, and no device has longer ones.
+_BLOCK_TOKENS = 64
 
 
 class ReproducibleBackend:
@@ -29,39 +29,33 @@ class ReproducibleBackend:
         most_running = config.max_running + most_companions(threads)
         self._engine = OpenVINOBackend(replace(config, max_running=most_running))
         self._companions = Companions(self._engine.pipeline, Path(config.model_path), threads)
-        self._room = Room(self._companions.measure_cache() - companion_tokens(threads))
-        self._waiting: deque[tuple[int, GenerationRequest]] = deque()
+        room = Room(blocks=self._companions.measure_cache() - companion_tokens(threads))
+        self._queue = RoomQueue(room, self._begin, tokens=_tokens, takes_oversized=True)
 
     def add(self, request_id: int, request: GenerationRequest) -> None:
         """Hand the request to the engine, or let it wait in line for room."""
-        if self._waiting or not self._has_room(request_id, request):
-            self._waiting.append((request_id, request))
-        else:
-            self._begin(request_id, request)
+        self._queue.add(request_id, request)
 
     def cancel(self, request_id: int) -> None:
-        """Forget the request, wherever it is."""
-        self._waiting = deque(one for one in self._waiting if one[0] != request_id)
+        """Forget the request, wherever it is; what it held is free after the next step."""
+        self._queue.cancel(request_id)
         self._engine.cancel(request_id)
-        self._room.give_back(request_id)
 
     def step(self) -> list[EngineEvent]:
         """Let those in that have room now; run one batch, never of a single row."""
-        events = self._let_in()
-        if not self._room:
-            self._companions.leave()
+        events = self._queue.let_in()
+        if self._queue.begun:
+            self._companions.join(self._queue.begun)
         else:
-            self._companions.join(len(self._room))
+            self._companions.leave()
         events += self._engine.step()
         self._companions.read()
-        for event in events:
-            if isinstance(event, Done | Failed):
-                self._room.give_back(event.request_id)
+        self._queue.settle(events)
         return events
 
     def running(self) -> int:
         """Count unfinished requests, the waiting ones included."""
-        return self._engine.running() + len(self._waiting)
+        return self._engine.running() + len(self._queue)
 
     def cache_ratio(self) -> float:
         """Ask the engine."""
@@ -70,27 +64,14 @@ class ReproducibleBackend:
     def close(self) -> None:
         """Drop the pipeline."""
         del self._companions
+        self._queue.clear()
         self._engine.close()
-
-    def _has_room(self, request_id: int, request: GenerationRequest) -> bool:
-        return self._room.take(request_id, request.prompt_tokens + request.sampling.max_new_tokens)
 
     def _begin(self, request_id: int, request: GenerationRequest) -> None:
         # First, so that its own prompt is never behind this one's.
-        self._companions.join(len(self._room))
-        try:
-            self._engine.add(request_id, request)
-        except Exception:
-            self._room.give_back(request_id)
-            raise
+        self._companions.join(self._queue.begun)
+        self._engine.add(request_id, request)
 
-    def _let_in(self) -> list[EngineEvent]:
-        events: list[EngineEvent] = []
-        while self._waiting and self._has_room(*self._waiting[0]):
-            request_id, request = self._waiting.popleft()
-            try:
-                self._begin(request_id, request)
-            except Exception as error:  # noqa: BLE001 - a request's border: what add refuses costs only it
-                print(f"engine refused a request: {error}", file=sys.stderr)  # noqa: T201 - the child's log
-                events.append(Failed(request_id, "the engine refused this request", False))
-        return events
+
+def _tokens(request: GenerationRequest) -> int:
+    return request.prompt_tokens + request.sampling.max_new_tokens + _BLOCK_TOKENS

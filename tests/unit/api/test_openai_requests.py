@@ -140,6 +140,7 @@ def test_tools_that_would_stop_the_event_loop_are_refused(description: Any) -> N
     ("fields", "param"),
     [
         ({"stream_options": {}}, "stream_options"),
+        ({"stream": True, "stream_options": {"continuous_usage_stats": True}}, "stream_options"),
         ({"top_logprobs": 0}, "top_logprobs"),
         ({"logprobs": True, "top_logprobs": 2, "temperature": 0}, "top_logprobs"),
         ({"logprobs": True, "top_logprobs": 1}, "top_logprobs"),
