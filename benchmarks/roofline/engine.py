@@ -78,8 +78,8 @@ class TimedEngine:
         result = self._engine.run(job, _JOB_S)
         if result.token_counts != [tokens]:
             raise BenchmarkError(
-                f"the engine gave {result.token_counts[0]} of {tokens} tokens for a prompt of {len(prompt)}: is "
-                "its KV cache, or the model's context, too small for it?"
+                f"the engine gave {result.token_counts[0]} of {tokens} tokens for a prompt of {len(prompt)}: "
+                "is its KV cache, or the model's context, too small for it?"
             )
         return result.wall_s
 
