@@ -172,10 +172,12 @@ class Server(uvicorn.Server):
         await self._end()
 
     async def _end(self) -> None:
-        for model in self._service.models.values():
-            model.admission.start_draining()
-            await model.stop()
-        self.should_exit = True
+        try:
+            for model in self._service.models.values():
+                model.admission.start_draining()
+                await model.stop()
+        finally:
+            self.should_exit = True
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

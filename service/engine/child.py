@@ -27,6 +27,8 @@ from service.engine.messages import (
 
 _PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _STDERR_FD = 2
+# What a dead process wrote is here at once, unless the event loop is busy.
+_LAST_WORDS_S = 1.0
 
 OnMessage = Callable[[Ready | Step], None]
 
@@ -38,8 +40,14 @@ class _Link(asyncio.Protocol):
         self._on_message = on_message
         self._reader = FrameReader()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.closed = asyncio.Event()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed.set()
 
     def data_received(self, data: bytes) -> None:
+        if self.lost.done():
+            return
         try:
             for frame in self._reader.feed(data):
                 self._take(decode_from_engine(frame))
@@ -85,12 +93,13 @@ class Child:
         try:
             with theirs:
                 process = await _start(python or sys.executable, directory, theirs.fileno())
-        except OSError:
+            loop = asyncio.get_running_loop()
+            transport, link = await loop.create_unix_connection(lambda: _Link(on_message), sock=ours)
+        except BaseException:
+            # A child that runs already ends by itself when its pipe closes.
             ours.close()
             shutil.rmtree(directory, ignore_errors=True)
             raise
-        loop = asyncio.get_running_loop()
-        transport, link = await loop.create_unix_connection(lambda: _Link(on_message), sock=ours)
         child = cls(process, link, cast("asyncio.WriteTransport", transport), directory)
         child.send(Load(config))
         return child
@@ -101,16 +110,23 @@ class Child:
         return self._process.pid
 
     def send(self, message: ToEngine) -> None:
-        """Send without waiting: what the child has not read yet is bounded by the number of open requests."""
+        """Send without waiting; to a child that is gone, nothing: its supervisor is about to learn of it."""
+        if self._transport.is_closing():
+            return
         self._transport.writelines([part for frame in to_frames(message) for part in framed(frame)])
 
     async def wait_lost(self) -> str:
         """Wait until the process says that it can't go on, or can't be understood; return why."""
         return await asyncio.shield(self._link.lost)
 
-    async def wait(self) -> int:
-        """Wait for the process to end; return its exit status (negative: killed by that signal)."""
-        return await self._process.wait()
+    async def wait(self) -> str:
+        """Wait for the process to end and for its last messages; return why it ended, in its words if any."""
+        status = await self._process.wait()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._link.closed.wait(), _LAST_WORDS_S)
+        if self._link.lost.done():
+            return self._link.lost.result()
+        return f"killed by signal {-status}" if status < 0 else f"ended with status {status}"
 
     async def stop(self, timeout_s: float) -> None:
         """Ask the process to end, kill it when it takes longer than `timeout_s`, free what it used."""
@@ -122,12 +138,14 @@ class Child:
 
     async def destroy(self) -> None:
         """Kill the process if it lives, and free what it used."""
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
-        self._transport.abort()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        try:
+            if self._process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    self._process.kill()
+                await self._process.wait()
+        finally:
+            self._transport.abort()
+            shutil.rmtree(self._directory, ignore_errors=True)
 
 
 async def _start(python: str, directory: str, descriptor: int) -> asyncio.subprocess.Process:

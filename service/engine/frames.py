@@ -19,11 +19,18 @@ class FrameReader:
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take what came; give the frames that are whole now. To be read to its end."""
+        """Take what came; give the frames that are whole now. To be read to its end.
+
+        Raises:
+            ValueError: what comes is no frame.
+        """
         data = self._rest + data if self._rest else data
         start = 0
         while (begin := start + _LENGTH.size) <= len(data):
-            end = begin + _LENGTH.unpack_from(data, start)[0]
+            length = _LENGTH.unpack_from(data, start)[0]
+            if length < 0:
+                raise ValueError(f"a frame of {length} bytes")
+            end = begin + length
             if end > len(data):
                 break
             yield data[begin:end]

@@ -1,7 +1,6 @@
 """Supervises an engine process; gives the service its streams."""
 
 import asyncio
-import contextlib
 import contextvars
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -77,9 +76,11 @@ class EngineProcess:
         if child is None or self._state != "ready":
             raise UnavailableError(f"the engine is {self._state}", retry_after_s=self._retry_after_s())
         request_id, stream = self._streams.open()
-        self._send(child, Add(request_id, request))
-        timer = _end_at(deadline, stream) if deadline else None
+        timer = None
         try:
+            self._send(child, Add(request_id, request))
+            if deadline is not None:
+                timer = self._end_at(deadline, child, request_id, stream)
             while True:
                 yield await stream.next_events()
                 if stream.has_ended and not stream.has_unread:
@@ -88,8 +89,7 @@ class EngineProcess:
             if timer is not None:
                 timer.cancel()
             self._streams.close(request_id)
-            if not stream.has_ended_in_engine and child is self._child:
-                self._send(child, Cancel(request_id))
+            self._cancel(child, request_id, stream)
 
     def status(self) -> EngineStatus:
         """How the engine is."""
@@ -109,8 +109,10 @@ class EngineProcess:
         self._streams.fail_all("the service is shutting down", retry_after_s=self._policy.backoff_max_s)
         if self._supervisor is not None:
             self._supervisor.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervisor
+            # Not awaited itself: a cancellation of ours would look like its own.
+            await asyncio.wait([self._supervisor])
+            if not self._supervisor.cancelled() and (error := self._supervisor.exception()):
+                _log.error("engine_supervisor_died", error=f"{type(error).__name__}: {error}")
 
     async def _supervise(self) -> None:
         backoff_s = self._policy.backoff_first_s
@@ -138,7 +140,7 @@ class EngineProcess:
         self._owing_since_s = None
         watchers = [
             asyncio.create_task(child.wait_lost(), name="engine-link"),
-            asyncio.create_task(self._await_exit(child), name="engine-exit"),
+            asyncio.create_task(child.wait(), name="engine-exit"),
             asyncio.create_task(self._await_stall(), name="engine-stall"),
         ]
         try:
@@ -149,6 +151,8 @@ class EngineProcess:
             raise
         finally:
             self._child = None
+            if self._state != "stopped":
+                self._set_state("restarting")
             self._running = 0
             self._cache_ratio = None
             for watcher in watchers:
@@ -172,10 +176,6 @@ class EngineProcess:
                 properties=self._config.properties,
             )
 
-    async def _await_exit(self, child: Child) -> str:
-        status = await child.wait()
-        return f"killed by signal {-status}" if status < 0 else f"ended with status {status}"
-
     async def _await_stall(self) -> str:
         while True:
             await asyncio.sleep(min(1.0, self._policy.stall_s / 4))
@@ -188,6 +188,22 @@ class EngineProcess:
         if self._owing_since_s is None:
             self._owing_since_s = time.monotonic()
 
+    def _cancel(self, child: Child, request_id: int, stream: OpenStream) -> None:
+        """Make the engine forget the request, if it still has it."""
+        if stream.is_with_engine and child is self._child:
+            stream.is_with_engine = False
+            self._send(child, Cancel(request_id))
+
+    def _end_at(
+        self, deadline: Deadline, child: Child, request_id: int, stream: OpenStream
+    ) -> asyncio.TimerHandle:
+        def end() -> None:
+            stream.fail(deadline.error())
+            # Here, too: the reader may be held up by its client, and come back much later.
+            self._cancel(child, request_id, stream)
+
+        return asyncio.get_running_loop().call_at(deadline.at_s, end)
+
     def _set_state(self, state: EngineState) -> None:
         self._state = state
         if state == "ready":
@@ -198,10 +214,6 @@ class EngineProcess:
     def _retry_after_s(self) -> float:
         """A guess at when the engine can answer again: a small model loads in some seconds."""
         return 5.0 if self._state != "stopped" else self._policy.backoff_max_s
-
-
-def _end_at(deadline: Deadline, stream: OpenStream) -> asyncio.TimerHandle:
-    return asyncio.get_running_loop().call_at(deadline.at_s, stream.fail, deadline.error())
 
 
 def _outcome(watcher: "asyncio.Task[str]") -> str:

@@ -20,18 +20,21 @@ class OpenStream:
         self._error: TiberError | None = None
         self._reader: asyncio.Future[None] | None = None
         self.has_ended = False
-        self.has_ended_in_engine = False
+        # Until it ends there or is cancelled.
+        self.is_with_engine = True
 
     def push(self, event: EngineEvent) -> None:
         """Add an event; what comes after the end is dropped."""
-        self.has_ended_in_engine = isinstance(event, Done | Failed)
+        is_last = isinstance(event, Done | Failed)
+        if is_last:
+            self.is_with_engine = False
         if self.has_ended:
             return
         if isinstance(event, Failed):
             self.fail(_error_of(event))
             return
         self._events.append(event)
-        self.has_ended = self.has_ended_in_engine
+        self.has_ended = is_last
         self._wake()
 
     def fail(self, error: TiberError) -> None:

@@ -88,7 +88,11 @@ class Worker:
             yield self._receive()
 
     def _receive(self) -> ToEngine:
-        return from_frames(iter(self._pipe.recv_bytes, None))
+        try:
+            return from_frames(iter(self._pipe.recv_bytes, None))
+        except OSError as error:
+            # What Connection says when the other end goes within a message.
+            raise EOFError from error
 
     def _send(self, message: Ready | Step | Fatal) -> None:
         self._pipe.send_bytes(encode(message))

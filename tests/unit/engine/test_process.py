@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import psutil
 import pytest
+import uvloop
 
+from service.deadline import Deadline
 from service.domain import GenerationRequest, Sampling
 from service.engine.config import EngineConfig
 from service.engine.process import EngineProcess, SupervisorPolicy
 from service.engine.protocol import Done, EngineEvent, TokenDelta
-from service.errors import EngineError, UnavailableError
+from service.errors import DeadlineError, EngineError, UnavailableError
 
 FAULTS = {"reject_id": "901", "full_id": "902", "poison_id": "903", "crash_id": "904", "hang_id": "905"}
 POLICY = SupervisorPolicy(backoff_first_s=0.05, backoff_max_s=0.2, stall_s=0.8, stop_s=2.0)
@@ -22,22 +24,25 @@ POLICY = SupervisorPolicy(backoff_first_s=0.05, backoff_max_s=0.2, stall_s=0.8, 
 Start = Callable[..., Awaitable[EngineProcess]]
 
 
+def _config(**properties: str) -> EngineConfig:
+    return EngineConfig(
+        backend="fake",
+        model_path="",
+        device="CPU",
+        cache_gib=1,
+        max_batched_tokens=256,
+        max_running=16,
+        prefix_caching=True,
+        properties={"step_s": "0.01", **FAULTS, **properties},
+    )
+
+
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
     engines: list[EngineProcess] = []
 
     async def started(**properties: str) -> EngineProcess:
-        config = EngineConfig(
-            backend="fake",
-            model_path="",
-            device="CPU",
-            cache_gib=1,
-            max_batched_tokens=256,
-            max_running=16,
-            prefix_caching=True,
-            properties={"step_s": "0.01", **FAULTS, **properties},
-        )
-        engine = EngineProcess(config, policy=POLICY)
+        engine = EngineProcess(_config(**properties), policy=POLICY)
         engines.append(engine)
         await engine.start()
         async with asyncio.timeout(10):
@@ -188,3 +193,62 @@ async def test_a_hung_engine_is_restarted_though_its_clients_gave_up(start: Star
     assert engine.status().restarts == 1
     await engine.wait_ready()
     assert isinstance((await _collect(engine, _request()))[-1], Done)
+
+
+async def _come_and_go(engine: EngineProcess, failures: list[Exception]) -> None:
+    while True:
+        stream = engine.stream(_request(max_new_tokens=50))
+        try:
+            await anext(stream)
+        except UnavailableError:
+            await asyncio.sleep(0.001)
+        except Exception as error:  # noqa: BLE001 - what must not come
+            failures.append(error)
+        finally:
+            await stream.aclose()
+
+
+async def _kill_under_clients() -> tuple[list[Exception], int]:
+    engine = EngineProcess(_config(step_s="0.001"), policy=POLICY)
+    await engine.start()
+    failures: list[Exception] = []
+    clients = [asyncio.create_task(_come_and_go(engine, failures)) for _ in range(20)]
+    for _ in range(3):
+        await asyncio.wait_for(engine.wait_ready(), 10)
+        await asyncio.sleep(0.1)
+        pid = engine.status().pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await _until(lambda: engine.status().state != "ready")
+    for client in clients:
+        client.cancel()
+    await asyncio.gather(*clients, return_exceptions=True)
+    open_requests = engine.status().open_requests
+    await engine.stop()
+    return failures, open_requests
+
+
+def test_clients_that_come_and_go_while_an_engine_dies_are_told_so_and_leave_nothing() -> None:
+    # uvloop, on which the service runs: its transports raise where asyncio's only log.
+    failures, open_requests = uvloop.run(_kill_under_clients())
+    assert failures == []
+    assert open_requests == 0
+
+
+async def test_a_deadline_cancels_in_the_engine_though_nobody_reads(start: Start) -> None:
+    engine = await start()
+    stream = engine.stream(_request(max_new_tokens=100_000), Deadline.after(0.2))
+    await anext(stream)
+    await _until(lambda: engine.status().running == 0)
+    with pytest.raises(DeadlineError):
+        async for _ in stream:
+            pass
+
+
+async def test_what_cancels_a_caller_of_stop_is_not_swallowed(start: Start) -> None:
+    engine = await start()
+    stopping = asyncio.create_task(engine.stop())
+    await asyncio.sleep(0)
+    stopping.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopping
