@@ -90,7 +90,7 @@ def overhead(
         probes_per_s=probes_per_s,
         probed_from=probed_from,
     )
-    environment = read_environment()
+    environment = read_environment(with_bandwidth=True)
     with progress_bar(turns(settings)) as (advance, say):
         results, engine = measure_overhead(model, settings, advance=advance, say=say)
     show_overhead(results, out)

@@ -53,8 +53,8 @@ class Reply:
 
     `event_times_s` has one entry for each event that arrived whole. `content` is the last event's data,
     or the body where the answer is no stream. `failure` says why the response did not arrive whole;
-    of which kind it is, stands in `failure_kind`; `is_hung` when it is because the time was up. `events` and
-    `headers` are there when they were asked for.
+    of which kind it is, stands in `failure_kind`; `is_hung` when it is because the time was up. `has_begun`
+    when a byte came. `events` and `headers` are there when they were asked for.
     """
 
     status: int | None
@@ -65,8 +65,14 @@ class Reply:
     failure: str | None = None
     is_hung: bool = False
     failure_kind: TransportFailure | None = None
+    has_begun: bool = False
     events: list[bytes] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_unread(self) -> bool:
+        """Whether the server hung up without a byte, as it may between two requests (RFC 9112, 9.3.1)."""
+        return self.failure_kind is TransportFailure.LOST and not self.has_begun
 
 
 class _Exchange:
@@ -78,6 +84,7 @@ class _Exchange:
         self._keeps_events = keeps_events
         self._kind: TransportFailure | None = None
         self._body = bytearray()
+        self._has_begun = False
         self._times_s: list[float] = []
         self._on_first_event = on_first_event
         self._sent_s = time.monotonic()
@@ -85,6 +92,7 @@ class _Exchange:
 
     def feed(self, data: bytes) -> None:
         now_s = time.monotonic()
+        self._has_begun = True
         try:
             body = self._reader.feed(data)
         except BenchmarkError as error:
@@ -119,6 +127,7 @@ class _Exchange:
             failure=failure,
             is_hung=is_hung,
             failure_kind=self._kind,
+            has_begun=self._has_begun,
             events=self._events.events,
             headers=self._reader.headers if self._keeps_events else {},
         )

@@ -13,7 +13,10 @@ from benchmarks.peer import serve_jobs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadJob:
-    """Requests to send, `concurrency` at a time, each on a connection that is open already."""
+    """Requests to send, `concurrency` at a time, each on a connection that is open already.
+
+    Where the server has closed one after an answer, a new one is opened, once for each request.
+    """
 
     target: Target
     path: str
@@ -45,12 +48,16 @@ async def run_load(job: LoadJob) -> LoadResult:
     replies: dict[int, Reply] = {}
 
     async def work(connection: Connection) -> None:
+        is_fresh = True
         while waiting:
             index, request = waiting.popleft()
-            replies[index] = await connection.send(request, timeout_s=job.timeout_s)
+            reply = await connection.send(request, timeout_s=job.timeout_s)
+            if reply.is_unread and not is_fresh:
+                connection = await Connection.open(job.target)
+                reply = await connection.send(request, timeout_s=job.timeout_s)
+            replies[index], is_fresh = reply, False
+        connection.close()
 
     connections = await open_connections(job.target, job.concurrency)
     await asyncio.gather(*(work(connection) for connection in connections))
-    for connection in connections:
-        connection.close()
     return LoadResult(replies=[replies[index] for index in range(len(job.bodies))])

@@ -63,8 +63,12 @@ class Environment:
     memory_bandwidth_bytes_per_s: float | None = None
 
 
-def read_environment() -> Environment:
-    """Look at this machine."""
+def read_environment(*, with_bandwidth: bool = False) -> Environment:
+    """Look at this machine.
+
+    `with_bandwidth` measures that of memory, with all cores and for less than two seconds: to be done before
+    a server starts.
+    """
     cpu = read_cpu()
     status = _git("status", "--porcelain")
     return Environment(
@@ -82,6 +86,7 @@ def read_environment() -> Environment:
         governor=_governor(),
         numa_nodes=cpu.numa_nodes,
         threads_per_core=max(1, cpu.logical_cores // cpu.physical_cores),
+        memory_bandwidth_bytes_per_s=_bandwidth_bytes_per_s() if with_bandwidth else None,
     )
 
 
@@ -131,6 +136,13 @@ def read_record(path: Path) -> dict[str, Any]:
         raise BenchmarkError(f"{path} has schema version {record['schema_version']}; readable: {_READABLE}")
     told = {field.name: None for field in fields(Environment)} | record["environment"]
     return {"manifest_sha256": None, **record, "environment": told}
+
+
+def _bandwidth_bytes_per_s() -> float:
+    # Late: it loads the model runtime.
+    from benchmarks.roofline.bandwidth import read_bandwidth_bytes_per_s
+
+    return read_bandwidth_bytes_per_s()
 
 
 def _governor() -> str | None:

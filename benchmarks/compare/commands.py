@@ -100,7 +100,7 @@ def _measure(
     if len(set(settings.concurrencies)) < len(settings.concurrencies):
         raise ConfigError("a concurrency is asked for twice")
     found = contenders([parse_choice(text) for text in texts] if texts else default_choices(), say_line)
-    environment = read_environment()
+    environment = read_environment(with_bandwidth=True)
     # Told to end, it must still let the servers go on and end them: they may be stopped just then.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with progress_bar(turns(found, settings)) as (advance, say):

@@ -92,7 +92,7 @@ def run(
     schedule, more = read_arrival(arrival, limit, seed=seed), read_extra(extra)
     objectives = Slo.from_spec(slo) if slo else None
     asked = Workload.from_spec(workload, seed=seed, model=model)
-    environment = read_environment()
+    environment = read_environment(with_bandwidth=True)
     with serving(url, token, model, timeout_s) as target:
         plan = Plan(
             target=target,

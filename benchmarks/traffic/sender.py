@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 
-from benchmarks.client import Connection, Reply, TransportFailure
+from benchmarks.client import Connection, Reply
 from benchmarks.errors import BenchmarkError
 from benchmarks.traffic.jobs import Progress, TrafficJob, TrafficResult
 from benchmarks.traffic.samples import Sample, judge, unsent
@@ -123,9 +123,8 @@ class Sender:
     async def _exchange(self, request: bytes) -> Reply:
         if (connection := self._reusable()) is not None:
             reply = await self._over(connection, request)
-            if reply.failure_kind is not TransportFailure.LOST or reply.status is not None:
+            if not reply.is_unread:
                 return reply
-            # The server hung up between two requests, as it may (RFC 9112, 9.3.1): it is asked on a new one.
         async with asyncio.timeout(self._job.timeout_s):
             connection = await Connection.open(self._job.target)
         return await self._over(connection, request)

@@ -193,6 +193,8 @@ def test_no_time_is_without_end(empty_folder: Path, name: str, value: str) -> No
 def test_prompt_lookup_is_refused_where_it_would_be_wrong(empty_folder: Path) -> None:
     head = '[[models]]\npath = "m"\nprompt_lookup = 5\n'
     assert "prompt_lookup needs prefix_caching = false" in refusal(write(empty_folder, head))
+    reproducible = f"{head}prefix_caching = false\nreproducible = true"
+    assert "prompt_lookup can't go with reproducible = true" in refusal(write(empty_folder, reproducible))
     fake = f'{head}prefix_caching = false\nbackend = "fake"'
     assert "prompt_lookup is for the backend openvino" in refusal(write(empty_folder, fake))
     (model,) = load_settings(write(empty_folder, f"{head}prefix_caching = false"), {}).models

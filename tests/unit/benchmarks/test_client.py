@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from benchmarks.client import Connection, Target
+from benchmarks.client import Connection, Target, TransportFailure
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import LoadJob, run_load
 
@@ -115,6 +115,43 @@ async def test_load_keeps_the_order_of_its_requests_over_two_connections() -> No
         )
 
     assert [reply.failure for reply in result.replies] == [None] * 4
+
+
+async def test_load_connects_anew_where_the_server_hangs_up_after_each_answer() -> None:
+    async with scripted_server(WHOLE, hang_up=True) as target:
+        result = await run_load(
+            LoadJob(target=target, path="/generate", bodies=[b"{}"] * 5, concurrency=2, timeout_s=5)
+        )
+
+    assert [(reply.status, reply.failure) for reply in result.replies] == [(200, None)] * 5
+
+
+async def test_load_takes_a_fresh_connection_that_is_lost_for_a_failure() -> None:
+    async with scripted_server(b"", hang_up=True) as target:
+        result = await run_load(
+            LoadJob(target=target, path="/generate", bodies=[b"{}"] * 2, concurrency=2, timeout_s=5)
+        )
+
+    assert [reply.failure_kind for reply in result.replies] == [TransportFailure.LOST] * 2
+
+
+async def test_load_asks_no_second_time_once_a_byte_of_the_answer_came() -> None:
+    async with scripted_server(WHOLE, WHOLE[:9], hang_up=True) as target:
+        result = await run_load(
+            LoadJob(target=target, path="/generate", bodies=[b"{}"] * 2, concurrency=1, timeout_s=5)
+        )
+
+    assert [reply.failure_kind for reply in result.replies] == [None, TransportFailure.LOST]
+
+
+async def test_as_many_connections_as_requests_carry_one_each() -> None:
+    """A comparison counts on it: every contender gets a new connection for each request."""
+    async with scripted_server(WHOLE, WHOLE[:9], hang_up=True) as target:
+        result = await run_load(
+            LoadJob(target=target, path="/generate", bodies=[b"{}"] * 5, concurrency=5, timeout_s=5)
+        )
+
+    assert [reply.failure for reply in result.replies] == [None] * 5
 
 
 def test_an_address_is_taken_apart() -> None:

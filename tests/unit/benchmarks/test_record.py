@@ -46,6 +46,13 @@ def test_a_record_says_what_its_numbers_depend_on(tmp_path: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_the_memory_bandwidth_is_measured_where_it_is_asked_for() -> None:
+    assert read_environment().memory_bandwidth_bytes_per_s is None
+    measured = read_environment(with_bandwidth=True).memory_bandwidth_bytes_per_s
+    assert measured is not None
+    assert measured > 1e8
+
+
 def test_local_paths_stay_out_of_a_record() -> None:
     engine = EngineConfig(
         backend="openvino",
