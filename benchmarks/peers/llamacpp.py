@@ -27,7 +27,7 @@ def launch(python: Path, model: Path, *, port: int, concurrency: int, cores: int
         environment={},
         settings=(
             f"the AVX2 wheel; {cores} threads; as many slots as requests at once, started anew for each "
-            "number; a KV cache of its own for each slot, in f16, continuous batching, batches of 2048 and 512, "
-            "flash attention auto; no cache of earlier prompts in RAM"
+            "number; a KV cache of its own for each slot, in f16, continuous batching, batches of 2048 and "
+            "512, flash attention auto; no cache of earlier prompts in RAM"
         ),
     )
