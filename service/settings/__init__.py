@@ -33,6 +33,7 @@ __all__ = [
     "Settings",
     "TLSSettings",
     "load_settings",
+    "with_options",
 ]
 
 _SECRETS = ("auth.redis_url", "tls.key_password", "otel_endpoint")
@@ -117,6 +118,18 @@ def load_settings(file: Path | None, overrides: dict[str, Any]) -> Settings:
         return Layered(**overrides)
     except (pydantic.ValidationError, SettingsError) as error:
         raise ConfigError(_describe(error, str(path) if values else None)) from error
+
+
+def with_options(model: ModelSettings, options: dict[str, Any]) -> ModelSettings:
+    """A model's settings with those of the command line on top.
+
+    Raises:
+        ConfigError: they don't go together.
+    """
+    try:
+        return ModelSettings.model_validate({**model.model_dump(exclude_unset=True), **options})
+    except pydantic.ValidationError as error:
+        raise ConfigError(f"{model.path}: {error.errors()[0]['msg']}") from error
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Keeps tunings in files: beside the model, or where its folder can't be written."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,18 @@ from service.tuning.identity import TuningKey
 from service.tuning.objective import Objective
 
 FILE_NAME = "tuning.json"
+# All that a search can choose. The file may have come with a model from elsewhere, and properties can do
+# more than tune: name a folder to write to, or make the engine fail.
+_PROPERTIES = {
+    "INFERENCE_PRECISION_HINT": re.compile("f32|bf16|f16"),
+    "DYNAMIC_QUANTIZATION_GROUP_SIZE": re.compile("0|32|64|128"),
+    "KV_CACHE_PRECISION": re.compile("f32|f16|bf16|u8|u4"),
+    "INFERENCE_NUM_THREADS": re.compile("[1-9][0-9]{0,3}"),
+    "ENABLE_CPU_PINNING": re.compile("YES|NO"),
+    "ENABLE_HYPER_THREADING": re.compile("YES|NO"),
+}
+_MOST_BATCHED_TOKENS = 65_536
+_MOST_RUNNING = 4_096
 
 
 class _Model(pydantic.BaseModel):
@@ -40,11 +53,19 @@ class TuningEntry(_Model):
     objective: Objective
     name: str
     properties: dict[str, str]
-    max_batched_tokens: int = pydantic.Field(gt=0)
-    max_running: int = pydantic.Field(gt=0)
+    max_batched_tokens: int = pydantic.Field(gt=0, le=_MOST_BATCHED_TOKENS)
+    max_running: int = pydantic.Field(gt=0, le=_MOST_RUNNING)
     tuned_at: datetime
     budget_s: float
     figures: Figures | None = None
+
+    @pydantic.field_validator("properties")
+    @classmethod
+    def _are_tunable(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, wanted in value.items():
+            if name not in _PROPERTIES or not _PROPERTIES[name].fullmatch(wanted):
+                raise ValueError(f"no tuning sets {name} = {wanted}")
+        return value
 
 
 class TuningFile(_Model):

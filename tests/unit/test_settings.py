@@ -7,7 +7,7 @@ import pydantic
 import pytest
 
 from service.errors import ConfigError
-from service.settings import Settings, load_settings
+from service.settings import ModelSettings, Settings, load_settings, with_options
 
 
 @pytest.fixture(autouse=True)
@@ -199,3 +199,10 @@ def test_prompt_lookup_is_refused_where_it_would_be_wrong(empty_folder: Path) ->
     assert "prompt_lookup is for the backend openvino" in refusal(write(empty_folder, fake))
     (model,) = load_settings(write(empty_folder, f"{head}prefix_caching = false"), {}).models
     assert model.prompt_lookup == 5
+
+
+def test_options_of_the_command_line_must_go_with_the_models_settings() -> None:
+    model = ModelSettings(path=Path("m"), prompt_lookup=5, prefix_caching=False)
+    with pytest.raises(ConfigError, match="prompt_lookup"):
+        with_options(model, {"reproducible": True})
+    assert with_options(model, {"cache_gib": 2}).cache_gib == 2

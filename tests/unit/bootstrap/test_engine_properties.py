@@ -20,7 +20,7 @@ NEEDED = {
     "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
 }
 OF_THE_CLASS = {"INFERENCE_PRECISION_HINT": "f32", "DYNAMIC_QUANTIZATION_GROUP_SIZE": "64"}
-TUNED = {"INFERENCE_PRECISION_HINT": "bf16", "NUM_STREAMS": "2"}
+TUNED = {"INFERENCE_PRECISION_HINT": "bf16", "INFERENCE_NUM_THREADS": "2"}
 
 
 @pytest.fixture
@@ -78,9 +78,9 @@ def test_reproducible_mode_wins_over_a_tuning_for_speed(model: Path) -> None:
 
 
 def test_a_reproducible_tuning_serves_a_model_in_reproducible_mode(model: Path) -> None:
-    tune(model, "reproducible", {**NEEDED, "NUM_STREAMS": "2"})
+    tune(model, "reproducible", {**NEEDED, "INFERENCE_NUM_THREADS": "2"})
     found = choice(model, reproducible=True)
-    assert (found.properties, found.max_batched_tokens) == ({**NEEDED, "NUM_STREAMS": "2"}, 512)
+    assert (found.properties, found.max_batched_tokens) == ({**NEEDED, "INFERENCE_NUM_THREADS": "2"}, 512)
     assert found.origin == "tuned for this machine on 2026-11-28 (reproducible)"
 
 
@@ -97,7 +97,7 @@ def test_a_reproducible_tuning_that_would_break_the_promise_can_not(model: Path)
 
 
 def test_explicit_properties_and_limits_win_over_a_reproducible_tuning(model: Path) -> None:
-    tune(model, "reproducible", {**NEEDED, "NUM_STREAMS": "2"})
+    tune(model, "reproducible", {**NEEDED, "INFERENCE_NUM_THREADS": "2"})
     explicit = choice(model, reproducible=True, properties={"INFERENCE_NUM_THREADS": "2"})
     assert explicit.properties == {**NEEDED, "INFERENCE_NUM_THREADS": "2"}
     assert explicit.origin == "reproducible mode"

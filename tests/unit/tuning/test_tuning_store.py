@@ -45,11 +45,11 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_entry_is_found_again_and_replaced_by_the_next_of_its_key(tmp_path: Path) -> None:
     path = tmp_path / FILE_NAME
     other = KEY.model_copy(update={"cpu_model": "other"})
-    write([path], entry(other, A="1"))
-    write([path], entry(A="2"))
-    assert write([path], entry(A="3")) == path
-    assert [one.properties["A"] for one in read(path).entries] == ["1", "3"]
-    assert find([path], KEY).entry == entry(A="3")
+    write([path], entry(other, INFERENCE_NUM_THREADS="1"))
+    write([path], entry(INFERENCE_NUM_THREADS="2"))
+    assert write([path], entry(INFERENCE_NUM_THREADS="3")) == path
+    assert [one.properties["INFERENCE_NUM_THREADS"] for one in read(path).entries] == ["1", "3"]
+    assert find([path], KEY).entry == entry(INFERENCE_NUM_THREADS="3")
     assert [one.name for one in tmp_path.iterdir()] == [FILE_NAME]
 
 
@@ -127,9 +127,13 @@ def test_the_service_uses_what_was_tuned_and_says_when(model: Path) -> None:
 
 
 def test_what_the_operator_set_wins_over_what_was_tuned(model: Path) -> None:
-    write(places(model, None), entry(tuning_key(model, "CPU"), A="1"))
+    write(places(model, None), entry(tuning_key(model, "CPU"), INFERENCE_NUM_THREADS="1"))
     limited = choose(ModelSettings(path=model, max_batched_tokens=256), "CPU")
-    assert (limited.properties, limited.max_batched_tokens, limited.max_running) == ({"A": "1"}, 256, 64)
+    assert (limited.properties, limited.max_batched_tokens, limited.max_running) == (
+        {"INFERENCE_NUM_THREADS": "1"},
+        256,
+        64,
+    )
     explicit = choose(ModelSettings(path=model, properties={}), "CPU")
     assert (explicit.properties, explicit.max_batched_tokens, explicit.origin) == ({}, 256, "the settings")
     ignored = choose(ModelSettings(path=model, tuning=False), "CPU")
@@ -145,7 +149,7 @@ def test_the_service_says_why_a_tuning_is_not_used(model: Path) -> None:
 
 
 def test_the_file_is_plain_json_that_a_person_can_read(tmp_path: Path) -> None:
-    write([tmp_path / FILE_NAME], entry(A="1"))
+    write([tmp_path / FILE_NAME], entry(INFERENCE_NUM_THREADS="1"))
     content = json.loads((tmp_path / FILE_NAME).read_text())
     assert content["entries"][0]["key"]["cpu_model"] == "c"
 
@@ -158,3 +162,16 @@ def test_that_nothing_could_be_kept_is_known_before_the_search(tmp_path: Path) -
     with pytest.raises(ConfigError, match="remove it"):
         check([tmp_path / FILE_NAME])
     check([tmp_path / "new" / "folder" / FILE_NAME])
+
+
+@pytest.mark.parametrize(
+    "properties", [{"CACHE_DIR": "/tmp"}, {"KEY_CACHE_PRECISION": "u8"}, {"INFERENCE_NUM_THREADS": "many"}]
+)
+def test_a_file_that_sets_what_no_search_does_is_not_used(tmp_path: Path, properties: dict[str, str]) -> None:
+    path = write([tmp_path / FILE_NAME], entry())
+    content = json.loads(path.read_text())
+    content["entries"][0]["properties"] = properties
+    path.write_text(json.dumps(content))
+    found = find([path], KEY)
+    assert found.entry is None
+    assert found.reason is not None
