@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.cpu import Cpu
+from service.tuning.allowed import GROUPS, HINT, HYPER_THREADS, KV, PINNING, THREADS
 from service.tuning.candidate import EXACT, Candidate
-
-_HINT, _GROUPS, _KV = "INFERENCE_PRECISION_HINT", "DYNAMIC_QUANTIZATION_GROUP_SIZE", "KV_CACHE_PRECISION"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,20 +45,20 @@ def other_device_stages() -> tuple[Stage, ...]:
 def _number_choices(best: Candidate, cpu: Cpu) -> list[Candidate]:
     has_bf16 = bool({"amx_bf16", "avx512_bf16"} & set(cpu.flags))
     found = [
-        _numbers(best, "f32 groups 32", {_HINT: "f32", _GROUPS: "32"}),
-        _numbers(best, "f32 groups 128", {_HINT: "f32", _GROUPS: "128"}),
-        *([_numbers(best, "bf16 groups 64", {_HINT: "bf16", _GROUPS: "64"})] if has_bf16 else []),
+        _numbers(best, "f32 groups 32", {HINT: "f32", GROUPS: "32"}),
+        _numbers(best, "f32 groups 128", {HINT: "f32", GROUPS: "128"}),
+        *([_numbers(best, "bf16 groups 64", {HINT: "bf16", GROUPS: "64"})] if has_bf16 else []),
         # With float32 the CPU's paged attention refuses a KV cache in 16 bits.
         *(
-            [_numbers(best, "bf16 groups 64 kv bf16", {_HINT: "bf16", _GROUPS: "64", _KV: "bf16"})]
+            [_numbers(best, "bf16 groups 64 kv bf16", {HINT: "bf16", GROUPS: "64", KV: "bf16"})]
             if has_bf16
             else []
         ),
-        *([_numbers(best, "bf16 groups 128", {_HINT: "bf16", _GROUPS: "128"})] if has_bf16 else []),
-        _numbers(best, "f32 no groups", {_HINT: "f32", _GROUPS: "0"}),
-        _numbers(best, "f32 groups 64 kv f32", {_HINT: "f32", _GROUPS: "64", _KV: "f32"}),
-        *([_numbers(best, "bf16 no groups", {_HINT: "bf16", _GROUPS: "0"})] if has_bf16 else []),
-        _numbers(best, "f32 groups 64 kv u4", {_HINT: "f32", _GROUPS: "64", _KV: "u4"}),
+        *([_numbers(best, "bf16 groups 128", {HINT: "bf16", GROUPS: "128"})] if has_bf16 else []),
+        _numbers(best, "f32 no groups", {HINT: "f32", GROUPS: "0"}),
+        _numbers(best, "f32 groups 64 kv f32", {HINT: "f32", GROUPS: "64", KV: "f32"}),
+        *([_numbers(best, "bf16 no groups", {HINT: "bf16", GROUPS: "0"})] if has_bf16 else []),
+        _numbers(best, "f32 groups 64 kv u4", {HINT: "f32", GROUPS: "64", KV: "u4"}),
         _numbers(best, "exact", dict(EXACT)),
     ]
     return [one for one in found if dict(one.properties) != dict(best.properties)]
@@ -75,25 +74,25 @@ def _numbers(best: Candidate, name: str, properties: dict[str, str]) -> Candidat
 
 
 def _cache_choices(best: Candidate) -> list[Candidate]:
-    return [best.changed(f"kv {kind}", {_KV: kind}) for kind in ("u8", "f16")]
+    return [best.changed(f"kv {kind}", {KV: kind}) for kind in ("u8", "f16")]
 
 
 def _thread_choices(best: Candidate, cpu: Cpu) -> list[Candidate]:
-    found = [best.changed("not pinned", {"ENABLE_CPU_PINNING": "NO"})]
+    found = [best.changed("not pinned", {PINNING: "NO"})]
     if cpu.logical_cores > cpu.physical_cores:
         found.append(
             best.changed(
                 "hyper-threads",
-                {"ENABLE_HYPER_THREADING": "YES", "INFERENCE_NUM_THREADS": str(cpu.logical_cores)},
+                {HYPER_THREADS: "YES", THREADS: str(cpu.logical_cores)},
             )
         )
     if cpu.physical_cores > 1:
         # The service's own process and the kernel take turns with the engine on its last core.
         fewer = str(cpu.physical_cores - 1)
-        found.append(best.changed(f"threads {fewer}", {"INFERENCE_NUM_THREADS": fewer}))
+        found.append(best.changed(f"threads {fewer}", {THREADS: fewer}))
     if cpu.numa_nodes > 1:
         one_node = str(max(1, cpu.physical_cores // cpu.numa_nodes))
-        found.append(best.changed(f"threads {one_node} (one node)", {"INFERENCE_NUM_THREADS": one_node}))
+        found.append(best.changed(f"threads {one_node} (one node)", {THREADS: one_node}))
     return found
 
 

@@ -1,7 +1,6 @@
 """Keeps tunings in files: beside the model, or where its folder can't be written."""
 
 import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,22 +10,13 @@ from typing import Literal
 import pydantic
 
 from service.errors import ConfigError
+from service.tuning.allowed import beyond_allowed, is_exact
 from service.tuning.identity import TuningKey
 from service.tuning.objective import Objective
 
 FILE_NAME = "tuning.json"
-# All that a search can choose. The file may have come with a model from elsewhere, and properties can do
-# more than tune: name a folder to write to, or make the engine fail.
-_PROPERTIES = {
-    "INFERENCE_PRECISION_HINT": re.compile("f32|bf16|f16"),
-    "DYNAMIC_QUANTIZATION_GROUP_SIZE": re.compile("0|32|64|128"),
-    "KV_CACHE_PRECISION": re.compile("f32|f16|bf16|u8|u4"),
-    "INFERENCE_NUM_THREADS": re.compile("[1-9][0-9]{0,3}"),
-    "ENABLE_CPU_PINNING": re.compile("YES|NO"),
-    "ENABLE_HYPER_THREADING": re.compile("YES|NO"),
-}
-_MOST_BATCHED_TOKENS = 65_536
-_MOST_RUNNING = 4_096
+# An entry has about 1 KiB.
+_MOST_BYTES = 2**20
 
 
 class _Model(pydantic.BaseModel):
@@ -53,23 +43,32 @@ class TuningEntry(_Model):
     objective: Objective
     name: str
     properties: dict[str, str]
-    max_batched_tokens: int = pydantic.Field(gt=0, le=_MOST_BATCHED_TOKENS)
-    max_running: int = pydantic.Field(gt=0, le=_MOST_RUNNING)
+    max_batched_tokens: int = pydantic.Field(gt=0)
+    max_running: int = pydantic.Field(gt=0)
     tuned_at: datetime
     budget_s: float
     figures: Figures | None = None
 
-    @pydantic.field_validator("properties")
-    @classmethod
-    def _are_tunable(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, wanted in value.items():
-            if name not in _PROPERTIES or not _PROPERTIES[name].fullmatch(wanted):
-                raise ValueError(f"no tuning sets {name} = {wanted}")
-        return value
+    @property
+    def is_reproducible(self) -> bool:
+        """Whether it is for models in reproducible mode, and no others."""
+        return self.objective == "reproducible"
+
+    def unfit(self, *, is_reproducible: bool) -> str | None:
+        """Why it can't be used in this mode, whatever the machine; None when it can."""
+        if self.is_reproducible != is_reproducible:
+            return (
+                "it is for reproducible mode" if self.is_reproducible else "it is not for reproducible mode"
+            )
+        if is_reproducible and not is_exact(self.properties):
+            return "its properties are not reproducible"
+        return beyond_allowed(
+            self.properties, max_batched_tokens=self.max_batched_tokens, max_running=self.max_running
+        )
 
 
 class TuningFile(_Model):
-    """The file: one entry for each key, the last one tuned."""
+    """The file: one entry for each key in each mode, the last one tuned."""
 
     schema_version: Literal[1] = 1
     entries: list[TuningEntry] = []
@@ -106,19 +105,29 @@ def check(paths: Sequence[Path]) -> None:
     """See that a result could be kept, before it takes minutes to get one.
 
     Raises:
-        ConfigError: an earlier file is broken, or nothing can be written.
+        ConfigError: an earlier file is broken, or can't be written, in every place.
     """
-    for path in existing(paths):
+    problems = []
+    for path in paths:
+        try:
+            _check_one(path)
+        except ConfigError as error:
+            problems.append(error)
+        else:
+            return
+    raise problems[0]
+
+
+def _check_one(path: Path) -> None:
+    if _is_file(path):
         read(path)
-    folders = [next(one for one in path.absolute().parents if one.exists()) for path in paths]
-    if not any(folder.is_dir() and os.access(folder, os.W_OK) for folder in folders):
-        raise ConfigError(
-            f"{paths[0]} can't be written, so no result could be kept: name a file with --output"
-        )
+    folder = next(one for one in path.absolute().parents if _exists(one))
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConfigError(f"{path} can't be written, so no result could be kept: name a file with --output")
 
 
-def find(paths: Sequence[Path], key: TuningKey) -> Found:
-    """Look for the entry of `key`; a file that can't be read is a reason, never an error."""
+def find(paths: Sequence[Path], key: TuningKey, *, is_reproducible: bool = False) -> Found:
+    """Look for the entry of `key` in this mode; a file that can't be read is a reason, never an error."""
     found = Found()
     for path in existing(paths):
         try:
@@ -127,7 +136,7 @@ def find(paths: Sequence[Path], key: TuningKey) -> Found:
             found = Found(reason=error.message, path=path)
             continue
         for entry in reversed(entries):
-            difference = entry.key.difference(key)
+            difference = entry.key.difference(key) or entry.unfit(is_reproducible=is_reproducible)
             if difference is None:
                 return Found(entry=entry, path=path)
             found = found if found.reason else Found(reason=difference, path=path)
@@ -141,7 +150,11 @@ def read(path: Path) -> TuningFile:
         ConfigError: it can't be read, or is no such file.
     """
     try:
-        return TuningFile.model_validate_json(path.read_bytes())
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise ConfigError(f"{path} is larger than any file of tunings; remove it and tune again")
+        return TuningFile.model_validate_json(content)
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror}") from error
     except pydantic.ValidationError as error:
@@ -151,7 +164,7 @@ def read(path: Path) -> TuningFile:
 
 
 def write(paths: Sequence[Path], entry: TuningEntry) -> Path:
-    """Put the entry in the first file of `paths` that can be written, in place of an earlier one of its key.
+    """Put the entry in the first file of `paths` that can be written, for an earlier one of its key and mode.
 
     Raises:
         ConfigError: none of them can be.
@@ -162,6 +175,9 @@ def write(paths: Sequence[Path], entry: TuningEntry) -> Path:
             _put(path, entry)
         except OSError as error:
             problems.append(f"{path}: {error.strerror}")
+        except ConfigError as error:
+            # A file that is not ours to read or replace: the next place may do.
+            problems.append(error.message)
         else:
             return path
     raise ConfigError(f"the tuning can't be written ({'; '.join(problems)}); name a file with --output FILE")
@@ -169,7 +185,8 @@ def write(paths: Sequence[Path], entry: TuningEntry) -> Path:
 
 def _put(path: Path, entry: TuningEntry) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = [one for one in read(path).entries if one.key != entry.key] if _is_file(path) else []
+    earlier = read(path).entries if _is_file(path) else []
+    kept = [one for one in earlier if (one.key, one.is_reproducible) != (entry.key, entry.is_reproducible)]
     content = TuningFile(entries=[*kept, entry]).model_dump_json(indent=2) + "\n"
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -184,4 +201,11 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:
         # A folder above it is not ours to look into.
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
         return False

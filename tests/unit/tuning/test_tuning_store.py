@@ -8,6 +8,7 @@ import pytest
 from service.bootstrap.engine_properties import choose
 from service.errors import ConfigError
 from service.settings import ModelSettings
+from service.tuning.candidate import EXACT
 from service.tuning.identity import TuningKey, model_sha256, tuning_key
 from service.tuning.store import FILE_NAME, TuningEntry, check, find, places, read, write
 from tests.support.tiny import write_tiny_model
@@ -127,13 +128,10 @@ def test_the_service_uses_what_was_tuned_and_says_when(model: Path) -> None:
 
 
 def test_what_the_operator_set_wins_over_what_was_tuned(model: Path) -> None:
-    write(places(model, None), entry(tuning_key(model, "CPU"), INFERENCE_NUM_THREADS="1"))
+    write(places(model, None), entry(tuning_key(model, "CPU"), ENABLE_CPU_PINNING="NO"))
     limited = choose(ModelSettings(path=model, max_batched_tokens=256), "CPU")
-    assert (limited.properties, limited.max_batched_tokens, limited.max_running) == (
-        {"INFERENCE_NUM_THREADS": "1"},
-        256,
-        64,
-    )
+    assert limited.properties == {"ENABLE_CPU_PINNING": "NO"}
+    assert (limited.max_batched_tokens, limited.max_running) == (256, 64)
     explicit = choose(ModelSettings(path=model, properties={}), "CPU")
     assert (explicit.properties, explicit.max_batched_tokens, explicit.origin) == ({}, 256, "the settings")
     ignored = choose(ModelSettings(path=model, tuning=False), "CPU")
@@ -145,11 +143,12 @@ def test_the_service_says_why_a_tuning_is_not_used(model: Path) -> None:
     write(places(model, None), entry())
     choice = choose(ModelSettings(path=model), "CPU")
     assert choice.properties["DYNAMIC_QUANTIZATION_GROUP_SIZE"] == "64"
-    assert "is not used: it is for another CPU" in choice.origin
+    assert "is not used: it is for another CPU" in (choice.unused or "")
+    assert str(model) not in choice.origin
 
 
 def test_the_file_is_plain_json_that_a_person_can_read(tmp_path: Path) -> None:
-    write([tmp_path / FILE_NAME], entry(INFERENCE_NUM_THREADS="1"))
+    write([tmp_path / FILE_NAME], entry(A="1"))
     content = json.loads((tmp_path / FILE_NAME).read_text())
     assert content["entries"][0]["key"]["cpu_model"] == "c"
 
@@ -165,13 +164,64 @@ def test_that_nothing_could_be_kept_is_known_before_the_search(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "properties", [{"CACHE_DIR": "/tmp"}, {"KEY_CACHE_PRECISION": "u8"}, {"INFERENCE_NUM_THREADS": "many"}]
+    ("change", "reason"),
+    [
+        ({"properties": {"CACHE_DIR": "/etc"}}, "'CACHE_DIR' to '/etc'"),
+        ({"properties": {"INFERENCE_NUM_THREADS": "99999"}}, "which no tuning does"),
+        ({"max_batched_tokens": 10**9}, "max_batched_tokens is above"),
+        ({"max_running": 10**9}, "max_running is above"),
+        ({"objective": "reproducible"}, "it is for reproducible mode"),
+    ],
 )
-def test_a_file_that_sets_what_no_search_does_is_not_used(tmp_path: Path, properties: dict[str, str]) -> None:
-    path = write([tmp_path / FILE_NAME], entry())
-    content = json.loads(path.read_text())
-    content["entries"][0]["properties"] = properties
-    path.write_text(json.dumps(content))
-    found = find([path], KEY)
+def test_an_entry_that_no_search_can_have_written_is_not_used(
+    tmp_path: Path, change: dict[str, object], reason: str
+) -> None:
+    write([tmp_path / FILE_NAME], entry().model_copy(update=change))
+    found = find([tmp_path / FILE_NAME], KEY)
     assert found.entry is None
-    assert found.reason is not None
+    assert reason in (found.reason or "")
+
+
+def test_a_file_too_large_to_be_one_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_text(" " * (2**20 + 1))
+    assert "larger than" in (find([tmp_path / FILE_NAME], KEY).reason or "")
+
+
+def test_tunings_for_both_modes_are_kept_beside_each_other(model: Path) -> None:
+    key = tuning_key(model, "CPU")
+    exact = entry(key, **EXACT, ENABLE_CPU_PINNING="NO").model_copy(update={"objective": "reproducible"})
+    write(places(model, None), entry(key, INFERENCE_PRECISION_HINT="bf16"))
+    write(places(model, None), exact)
+    assert choose(ModelSettings(path=model), "CPU").properties == {"INFERENCE_PRECISION_HINT": "bf16"}
+    assert choose(ModelSettings(path=model, reproducible=True), "CPU").properties == exact.properties
+
+
+@pytest.mark.parametrize("bad", [{"KEY_CACHE_PRECISION": "u8"}, {"KV_CACHE_PRECISION": "u8"}])
+def test_in_reproducible_mode_a_tuning_brings_nothing_that_is_not_exact(
+    model: Path, bad: dict[str, str]
+) -> None:
+    wrong = entry(tuning_key(model, "CPU"), **{**EXACT, **bad})
+    write(places(model, None), wrong.model_copy(update={"objective": "reproducible"}))
+    choice = choose(ModelSettings(path=model, reproducible=True), "CPU")
+    assert choice.properties == dict(EXACT)
+    assert "is not used" in (choice.unused or "")
+
+
+def test_a_named_file_that_is_missing_is_refused(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"tuning_file.*no such file"):
+        choose(ModelSettings(path=model, tuning_file=tmp_path / "none.json"), "CPU")
+
+
+def test_with_another_interpreter_no_tuning_is_used(model: Path) -> None:
+    write(places(model, None), entry(tuning_key(model, "CPU"), INFERENCE_PRECISION_HINT="bf16"))
+    choice = choose(ModelSettings(path=model, python=Path("/usr/bin/python3")), "CPU")
+    assert choice.properties["INFERENCE_PRECISION_HINT"] == "f32"
+    assert "another interpreter" in (choice.unused or "")
+
+
+def test_a_broken_file_in_the_first_place_leaves_the_second(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    first.write_text("{")
+    check([first, second])
+    assert write([first, second], entry()) == second
+    assert first.read_text() == "{"
