@@ -133,7 +133,7 @@ class EngineProcess:
     async def _live_once(self) -> str:
         """Run one child from birth to death; return why it died."""
         try:
-            child = await Child.spawn(self._config, self._python, self._on_message)
+            child = await self._spawn()
         except OSError as error:
             return f"could not be started: {error}"
         self._child = child
@@ -159,6 +159,16 @@ class EngineProcess:
                 watcher.cancel()
             await asyncio.gather(*watchers, return_exceptions=True)
             await child.destroy()
+
+    async def _spawn(self) -> Child:
+        spawning = asyncio.create_task(Child.spawn(self._config, self._python, self._on_message))
+        try:
+            return await asyncio.shield(spawning)
+        except asyncio.CancelledError:
+            # Half started, nobody would end it.
+            child = await spawning
+            await child.destroy()
+            raise
 
     def _on_message(self, message: Ready | Step) -> None:
         if isinstance(message, Step):
