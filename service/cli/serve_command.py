@@ -11,7 +11,7 @@ import typer
 from service import bootstrap
 from service.cli.options import TOKEN_VARIABLE, ConfigOption, TokensFileOption, load
 from service.errors import ConfigError
-from service.settings import Settings
+from service.settings import Settings, with_options
 from service.telemetry.logs import configure_logs
 
 _FIRST_TOKEN_NAME = "first-start"  # noqa: S105 - a name
@@ -88,7 +88,7 @@ def serve(
 def _with_model_options(settings: Settings, **options: float | str | None) -> Settings:
     given = {key: value for key, value in options.items() if value is not None}
     models = settings.models or bootstrap.discover_models(bootstrap.MODELS_FOLDER)
-    return settings.model_copy(update={"models": tuple(model.model_copy(update=given) for model in models)})
+    return settings.model_copy(update={"models": tuple(with_options(model, given) for model in models)})
 
 
 def _listen(host: str, port: int) -> socket.socket:

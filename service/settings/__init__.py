@@ -33,6 +33,7 @@ __all__ = [
     "Settings",
     "TLSSettings",
     "load_settings",
+    "with_options",
 ]
 
 _SECRETS = ("auth.redis_url", "tls.key_password", "otel_endpoint")
@@ -119,6 +120,18 @@ def load_settings(file: Path | None, overrides: dict[str, Any]) -> Settings:
         raise ConfigError(_describe(error, str(path) if values else None)) from error
 
 
+def with_options(model: ModelSettings, options: dict[str, Any]) -> ModelSettings:
+    """The model with these of its settings changed by the command line.
+
+    Raises:
+        ConfigError: they are wrong, or can't go with its others.
+    """
+    try:
+        return ModelSettings.model_validate({**model.model_dump(exclude_unset=True), **options})
+    except pydantic.ValidationError as error:
+        raise ConfigError(_describe(error, None)) from error
+
+
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -155,6 +168,9 @@ def _describe(error: pydantic.ValidationError | SettingsError, origin: str | Non
         return f"{where}: `{key}` is not a setting"
     if first["type"] == "missing":
         return f"{where}: `{key}` must be given"
+    if not key:
+        # Settings of one model that contradict each other: the message names them.
+        return f"{where}: {first['msg']}"
     return f"{where}: `{key}`{_shown(key, first['input'])}: {first['msg']}"
 
 

@@ -57,7 +57,9 @@ class TuningEntry(_Model):
     def unfit(self, *, is_reproducible: bool) -> str | None:
         """Why it can't be used in this mode, whatever the machine; None when it can."""
         if self.is_reproducible != is_reproducible:
-            return "it is for reproducible mode" if self.is_reproducible else "it is not for reproducible mode"
+            return (
+                "it is for reproducible mode" if self.is_reproducible else "it is not for reproducible mode"
+            )
         if is_reproducible and not is_exact(self.properties):
             return "its properties are not reproducible"
         return beyond_allowed(
@@ -162,7 +164,9 @@ def read(path: Path) -> TuningFile:
 
 
 def write(paths: Sequence[Path], entry: TuningEntry) -> Path:
-    """Put the entry in the first file of `paths` that can be written, in place of an earlier one of its key and mode.
+    """Put the entry in the first file of `paths` that can be written.
+
+    It takes the place of an earlier one of its key and mode.
 
     Raises:
         ConfigError: none of them can be.

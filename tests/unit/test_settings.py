@@ -7,7 +7,7 @@ import pydantic
 import pytest
 
 from service.errors import ConfigError
-from service.settings import Settings, load_settings
+from service.settings import ModelSettings, Settings, load_settings, with_options
 
 
 @pytest.fixture(autouse=True)
@@ -197,3 +197,12 @@ def test_prompt_lookup_is_refused_where_it_would_be_wrong(empty_folder: Path) ->
     assert "prompt_lookup is for the backend openvino" in refusal(write(empty_folder, fake))
     (model,) = load_settings(write(empty_folder, f"{head}prefix_caching = false"), {}).models
     assert model.prompt_lookup == 5
+
+
+def test_options_of_the_command_line_are_checked_with_the_models_own(tmp_path: Path) -> None:
+    model = ModelSettings(path=tmp_path, prompt_lookup=5, prefix_caching=False)
+    assert with_options(model, {"device": "GPU"}).model_fields_set == model.model_fields_set | {"device"}
+    with pytest.raises(ConfigError, match=r"command line.*: .*prompt_lookup can't go with reproducible"):
+        with_options(model, {"reproducible": True})
+    with pytest.raises(ConfigError, match="`cache_gib` = 0"):
+        with_options(model, {"cache_gib": 0})

@@ -208,7 +208,7 @@ def test_in_reproducible_mode_a_tuning_brings_nothing_that_is_not_exact(
 
 
 def test_a_named_file_that_is_missing_is_refused(model: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="tuning_file.*no such file"):
+    with pytest.raises(ConfigError, match=r"tuning_file.*no such file"):
         choose(ModelSettings(path=model, tuning_file=tmp_path / "none.json"), "CPU")
 
 
