@@ -1,7 +1,7 @@
 """Describes the processor of this machine, as the kernel tells it."""
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ISA_FLAGS = (
@@ -42,6 +42,15 @@ def read_cpu(*, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> Cpu:
         physical_cores=max(1, len(cores)),
         logical_cores=max(1, len(processors)),
         numa_nodes=max(1, len(list((sys / "devices/system/node").glob("node[0-9]*")))),
+    )
+
+
+def within(cpu: Cpu, cpus: int) -> Cpu:
+    """The processor as a process sees it that may use `cpus` of its logical cores."""
+    return replace(
+        cpu,
+        physical_cores=max(1, min(cpu.physical_cores, cpus)),
+        logical_cores=max(1, min(cpu.logical_cores, cpus)),
     )
 
 

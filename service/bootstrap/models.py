@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from service.admission import Admission
 from service.bootstrap.engine_properties import EngineChoice, choose
 from service.bootstrap.pictures import Pictures
@@ -26,6 +28,8 @@ from service.text.tokenizer import ModelTokenizer
 
 if TYPE_CHECKING:
     from service.telemetry.tracing import Tracing
+
+_log = structlog.get_logger()
 
 MODELS_FOLDER = Path("models")
 _GIB = 2**30
@@ -75,6 +79,8 @@ def build_model(
     device = settings.device or manifest.device
     name = settings.name or manifest.name
     choice = choose(settings, device)
+    if choice.unused is not None:
+        _log.info("tuning_not_used", model=name, reason=choice.unused)
     config = _engine_config(settings, device, choice)
     engine = EngineProcess(config, python=str(settings.python) if settings.python else None)
     admission = Admission(max_requests=settings.max_concurrent_requests, max_running=choice.max_running)

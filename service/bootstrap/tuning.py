@@ -1,5 +1,6 @@
 """Builds the search that `tune` runs."""
 
+import os
 import time
 from datetime import datetime
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from service.bootstrap.models import default_cache_gib
-from service.cpu import read_cpu
+from service.cpu import read_cpu, within
 from service.engine.config import EngineConfig
 from service.errors import ConfigError
 from service.manifest import TOKENIZER_FILE, Manifest, read_manifest
@@ -43,10 +44,12 @@ def build_search(
     manifest = read_manifest(folder)
     _refuse(folder, manifest)
     settled = device or manifest.device
-    plan = make_plan(objective, budget_s, device=settled, cpu=read_cpu())
+    cpu = within(read_cpu(), len(os.sched_getaffinity(0)))
+    plan = make_plan(objective, budget_s, device=settled, cpu=cpu)
     cache_gib = min(_MOST_CACHE_GIB, default_cache_gib(memory_limit_bytes() // _MOST_AT_ONCE))
     config = EngineConfig(
-        backend="openvino",
+        # As it is served: that backend sees to what no property does.
+        backend="openvino-reproducible" if objective == "reproducible" else "openvino",
         model_path=str(folder.resolve()),
         device=settled,
         cache_gib=cache_gib,

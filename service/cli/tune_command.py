@@ -17,7 +17,7 @@ from service.errors import ConfigError
 from service.telemetry.logs import configure_logs
 from service.tuning.objective import OBJECTIVES, Objective
 from service.tuning.search import Outcome, Search
-from service.tuning.store import check, places, write
+from service.tuning.store import TuningEntry, check, places, write
 
 _LEAST_S, _MOST_S = 30, 24 * 3600
 _INTERRUPTED = 130
@@ -74,7 +74,14 @@ def tune(
     out = Console() if Console().is_terminal else Console(width=160)
     out.print(table(outcome))
     typer.echo(f"chosen: {outcome.winner.candidate.name} ({outcome.reason}), after {outcome.took_s:.0f} s")
-    typer.echo(f"kept in {stored} for {entry.key.cpu_model}; `tiber-serve serve` uses it from its next start")
+    typer.echo(f"kept in {stored} for {entry.key.cpu_model}; {_users(entry, output)}")
+
+
+def _users(entry: TuningEntry, output: Path | None) -> str:
+    """Which models use it."""
+    mode = "with `reproducible` = true" if entry.is_reproducible else "without `reproducible` mode"
+    named = f" and `tuning_file` = {str(output)!r}" if output else ""
+    return f"`tiber-serve serve` uses it from its next start for this model {mode}{named}"
 
 
 class _Bar:

@@ -121,15 +121,15 @@ def load_settings(file: Path | None, overrides: dict[str, Any]) -> Settings:
 
 
 def with_options(model: ModelSettings, options: dict[str, Any]) -> ModelSettings:
-    """A model's settings with those of the command line on top.
+    """The model with these of its settings changed by the command line.
 
     Raises:
-        ConfigError: they don't go together.
+        ConfigError: they are wrong, or can't go with its others.
     """
     try:
         return ModelSettings.model_validate({**model.model_dump(exclude_unset=True), **options})
     except pydantic.ValidationError as error:
-        raise ConfigError(f"{model.path}: {error.errors()[0]['msg']}") from error
+        raise ConfigError(_describe(error, None)) from error
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -168,6 +168,9 @@ def _describe(error: pydantic.ValidationError | SettingsError, origin: str | Non
         return f"{where}: `{key}` is not a setting"
     if first["type"] == "missing":
         return f"{where}: `{key}` must be given"
+    if not key:
+        # Settings of one model that contradict each other: the message names them.
+        return f"{where}: {first['msg']}"
     return f"{where}: `{key}`{_shown(key, first['input'])}: {first['msg']}"
 
 

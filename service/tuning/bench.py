@@ -145,8 +145,13 @@ class EngineTrial:
     async def _tokens_per_s(self, cut: list[list[int]], new_tokens: int) -> float:
         sampling = Sampling(max_new_tokens=new_tokens, ignore_eos=True)
         began_s = time.monotonic()
-        counts = await asyncio.gather(*(self._generate(ids, sampling) for ids in cut))
-        return sum(counts) / (time.monotonic() - began_s)
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._generate(ids, sampling)) for ids in cut]
+        except ExceptionGroup as errors:
+            # The others were ended; what ended the first is what to tell.
+            raise errors.exceptions[0] from errors
+        return sum(task.result() for task in tasks) / (time.monotonic() - began_s)
 
     async def _generate(self, ids: list[int], sampling: Sampling) -> int:
         count = 0

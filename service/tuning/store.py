@@ -164,7 +164,9 @@ def read(path: Path) -> TuningFile:
 
 
 def write(paths: Sequence[Path], entry: TuningEntry) -> Path:
-    """Put the entry in the first file of `paths` that can be written, for an earlier one of its key and mode.
+    """Put the entry in the first file of `paths` that can be written.
+
+    It takes the place of an earlier one of its key and mode.
 
     Raises:
         ConfigError: none of them can be.

@@ -193,16 +193,16 @@ def test_no_time_is_without_end(empty_folder: Path, name: str, value: str) -> No
 def test_prompt_lookup_is_refused_where_it_would_be_wrong(empty_folder: Path) -> None:
     head = '[[models]]\npath = "m"\nprompt_lookup = 5\n'
     assert "prompt_lookup needs prefix_caching = false" in refusal(write(empty_folder, head))
-    reproducible = f"{head}prefix_caching = false\nreproducible = true"
-    assert "prompt_lookup can't go with reproducible = true" in refusal(write(empty_folder, reproducible))
     fake = f'{head}prefix_caching = false\nbackend = "fake"'
     assert "prompt_lookup is for the backend openvino" in refusal(write(empty_folder, fake))
     (model,) = load_settings(write(empty_folder, f"{head}prefix_caching = false"), {}).models
     assert model.prompt_lookup == 5
 
 
-def test_options_of_the_command_line_must_go_with_the_models_settings() -> None:
-    model = ModelSettings(path=Path("m"), prompt_lookup=5, prefix_caching=False)
-    with pytest.raises(ConfigError, match="prompt_lookup"):
+def test_options_of_the_command_line_are_checked_with_the_models_own(tmp_path: Path) -> None:
+    model = ModelSettings(path=tmp_path, prompt_lookup=5, prefix_caching=False)
+    assert with_options(model, {"device": "GPU"}).model_fields_set == model.model_fields_set | {"device"}
+    with pytest.raises(ConfigError, match=r"command line.*: .*prompt_lookup can't go with reproducible"):
         with_options(model, {"reproducible": True})
-    assert with_options(model, {"cache_gib": 2}).cache_gib == 2
+    with pytest.raises(ConfigError, match="`cache_gib` = 0"):
+        with_options(model, {"cache_gib": 0})

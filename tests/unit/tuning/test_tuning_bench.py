@@ -94,3 +94,14 @@ async def test_a_search_that_is_cancelled_leaves_no_engine_behind(bench: EngineB
 async def test_a_prompt_that_the_engine_refuses_fails_the_candidate(bench: EngineBench) -> None:
     with pytest.raises(CandidateError, match="refused"):
         await bench.open(candidate("rejecting", "0", reject_id="1"))
+
+
+async def test_when_one_request_fails_the_others_are_ended(bench: EngineBench) -> None:
+    trial = await bench.open(candidate("half", "0.01", full_id="7777"))
+    try:
+        async with asyncio.timeout(20):
+            with pytest.raises(CandidateError):
+                await trial._tokens_per_s([[1, 2], [3, 4], [7777]], 1_000_000)
+    finally:
+        await trial.close()
+    assert not [task for task in asyncio.all_tasks() if "_generate" in repr(task)]

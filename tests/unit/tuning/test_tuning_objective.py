@@ -1,13 +1,14 @@
 import pytest
 
-from service.cpu import Cpu
+from service.cpu import Cpu, within
 from service.tuning.agreement import bound, distance
+from service.tuning.allowed import beyond_allowed
 from service.tuning.candidate import Candidate, Gain, Sample, gain
 from service.tuning.errors import CandidateError, TuningError
 from service.tuning.machine_classes import cpu_class, shipped_properties
 from service.tuning.objective import is_beyond_noise, score
 from service.tuning.plan import make_plan
-from service.tuning.space import cpu_stages
+from service.tuning.space import cpu_stages, other_device_stages
 
 
 def sample(alone: float, together: float = 1000, ttft_s: float = 0.1) -> Sample:
@@ -123,3 +124,19 @@ def test_other_devices_are_searched_less_and_refused_what_nobody_knows() -> None
     assert not [name for name in names if "pinned" in name]
     with pytest.raises(TuningError, match="GPU"):
         make_plan("reproducible", 60, device="GPU", cpu=cpu())
+
+
+def test_all_that_can_be_found_may_be_stored() -> None:
+    machine = cpu("amx_bf16", physical=64, logical=128, nodes=2)
+    best = Candidate(name="b", properties=shipped_properties("CPU", machine.flags))
+    stages = [*cpu_stages(machine, exact_only=False), *other_device_stages()]
+    for one in [best, *(one for stage in stages for one in stage.vary(best))]:
+        limits = {"max_batched_tokens": one.max_batched_tokens, "max_running": one.max_running}
+        assert beyond_allowed(one.properties, **limits) is None
+
+
+def test_threads_are_of_the_cores_that_the_process_may_use() -> None:
+    counts = [
+        one.properties.get("INFERENCE_NUM_THREADS") for one in tried(within(cpu(physical=8, logical=16), 4))
+    ]
+    assert set(counts) == {None, "3"}

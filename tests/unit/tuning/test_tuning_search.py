@@ -1,7 +1,10 @@
-import pytest
-from tuning_fakes import CONTROL, DEFAULTS, REFERENCE, Script, ScriptedLaboratory, plan
+import asyncio
 
-from service.tuning.candidate import EXACT, Candidate
+import pytest
+from tuning_fakes import CONTROL, DEFAULTS, REFERENCE, Script, ScriptedLaboratory, ScriptedTrial, plan
+
+from service.tuning import rounds
+from service.tuning.candidate import EXACT, Candidate, Sample
 from service.tuning.errors import TuningError
 from service.tuning.ledger import Entry
 from service.tuning.plan import Plan
@@ -147,3 +150,18 @@ async def test_reproducible_takes_only_what_is_exact() -> None:
     }
     outcome = await searched(ScriptedLaboratory(scripts), plan(found, objective="reproducible"))
     assert outcome.winner.candidate.name == "exact fast"
+
+
+class EndlessTrial(ScriptedTrial):
+    async def measure(self) -> Sample:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_candidate_far_slower_than_the_control_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rounds, "_LEAST_CUT_S", 0.01)
+    laboratory = ScriptedLaboratory({})
+    slow = EndlessTrial(laboratory, "slow", Script())
+    found = Entry(candidate=Candidate(name="slow"))
+    await rounds.measure_in_turn(ScriptedTrial(laboratory, "control", Script()), [(found, slow)])
+    assert (found.state, found.note) == ("failed", "10 times slower than what is used now")
