@@ -1,7 +1,7 @@
 """Joins the matrices that read the same input, such as those of queries, keys and values, into one.
 
-The numbers stay the same, and one request alone goes faster: a decode step is many small multiplications,
-between which the cores wait for each other.
+The numbers stay the same. A decode step is many small multiplications, between which the cores wait for each
+other; this leaves fewer of them.
 """
 
 import math
