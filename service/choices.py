@@ -1,7 +1,6 @@
 """Several answers to one request."""
 
 from collections.abc import Sequence
-from contextlib import aclosing
 from dataclasses import replace
 
 from service.domain import SEEDS, Answer, Finish, GenerationEvent, RawRequest, Start, Token
@@ -16,18 +15,16 @@ def alternatives(raw: RawRequest, count: int) -> list[RawRequest]:
 
 
 async def generate_answers(model: TextModel, raws: Sequence[RawRequest]) -> list[Answer]:
-    """Generate whole answers, in the order of `raws`; see `TextModel.stream` for what it raises."""
+    """Generate whole answers, in the order of `raws`; see `TextModel.generate` for what it raises."""
     events: list[list[GenerationEvent]] = [[] for _ in raws]
-    async with aclosing(model.stream(raws)) as batches:
-        async for index, batch in batches:
-            events[index] += batch
+    await model.generate(raws, lambda index, batch: events[index].extend(batch))
     return [_fold(one) for one in events]
 
 
 def _fold(events: Sequence[GenerationEvent]) -> Answer:
-    """The answer that all of a stream's events make."""
+    """The answer that all events of a request make."""
     start, *tokens, finish = events
-    assert isinstance(start, Start)  # noqa: S101 - narrows the type of what `stream` promises
+    assert isinstance(start, Start)  # noqa: S101 - narrows the type of what `generate` promises
     assert isinstance(finish, Finish)  # noqa: S101 - the same
     return Answer(
         tokens=[token for token in tokens if isinstance(token, Token)], finish=finish, prefill=start.prefill

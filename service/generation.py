@@ -1,8 +1,9 @@
 """The use case: validate, admit, run on the engine, turn into text, time it."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 
@@ -10,10 +11,9 @@ from service.admission import Admission
 from service.deadline import Deadline
 from service.domain import Finish, GenerationEvent, GenerationRequest, RawRequest, TokenLimits
 from service.engine.grammar import GrammarChecker
-from service.engine.protocol import Engine
+from service.engine.protocol import Engine, EngineEvent
 from service.errors import ValidationError
 from service.manifest import Manifest, ToolFormat
-from service.merging import merged
 from service.observer import ObserverFactory, RequestObserver
 from service.picture_encoder import Vision
 from service.progress import Progress
@@ -21,12 +21,12 @@ from service.prompt.chat import ChatTemplate
 from service.prompt.validation import check_parameters, validate
 from service.prompt_encoder import EncodedPrompt, PromptEncoder
 from service.text.tokenizer import ModelTokenizer
+from service.together import run_together
 
 _log = structlog.get_logger("model")
 
-# A batch of events, and the index of the request that it is of.
-IndexedBatch = tuple[int, Sequence[GenerationEvent]]
-IndexedEvents = AsyncGenerator[IndexedBatch, None]
+# Is told of the next events of the request with this index, on the event loop; must not block.
+Deliver = Callable[[int, Sequence[GenerationEvent]], None]
 
 
 class TextModel:
@@ -89,25 +89,27 @@ class TextModel:
         await self.engine.stop()
         await self._grammars.stop()
 
-    async def stream(self, raws: Sequence[RawRequest]) -> IndexedEvents:
-        """Generate for all of `raws` side by side, once all of them are found right.
+    async def generate(self, raws: Sequence[RawRequest], deliver: Deliver) -> None:
+        """Generate for all of `raws` side by side, once all of them are found right; return after the end.
 
-        Each request's first batch begins with Start and holds a token; its last one ends with Finish.
-        Closing the generator cancels them all in the engine, and so does the first error of one.
+        What is delivered first of a request begins with Start and holds a token; the last ends with Finish.
+        Cancelling this cancels them all in the engine, and so does the first error of one.
 
         Raises:
-            ValidationError, OverloadedError, UnavailableError, DeadlineError, EngineError: each before the
-            first batch where the cause is known by then, else in place of the next one.
+            ValidationError, OverloadedError: before anything is delivered.
+            UnavailableError, DeadlineError, EngineError: at any time.
         """
         observers = dict(enumerate(self._observe() for _ in raws))
         outcome: Exception | None = None
+
+        def tell(index: int, batch: Sequence[GenerationEvent]) -> None:
+            observers[index].received(batch)
+            if isinstance(batch[-1], Finish):
+                observers.pop(index).ended(batch[-1])
+            deliver(index, batch)
+
         try:
-            async with aclosing(self._run(raws, observers)) as batches:
-                async for index, batch in batches:
-                    observers[index].received(batch)
-                    if isinstance(batch[-1], Finish):
-                        observers.pop(index).ended(batch[-1])
-                    yield index, batch
+            await self._run(raws, observers, tell)
         except Exception as error:
             outcome = error
             raise
@@ -116,8 +118,8 @@ class TextModel:
                 observer.ended(outcome)
 
     async def _run(
-        self, raws: Sequence[RawRequest], observers: Mapping[int, RequestObserver]
-    ) -> IndexedEvents:
+        self, raws: Sequence[RawRequest], observers: Mapping[int, RequestObserver], deliver: Deliver
+    ) -> None:
         accepted_s = time.monotonic()
         deadline = Deadline.after(self.timeout_s)
         self._check(raws)
@@ -128,13 +130,12 @@ class TextModel:
                     requests = await self._validate(raws, held)
                 for observer, request in zip(observers.values(), requests, strict=True):
                     observer.validated(request, took_s=time.monotonic() - admitted_s)
-                answers = [
-                    self._generate(index, request, accepted_s, deadline)
-                    for index, request in enumerate(requests)
-                ]
-                async with aclosing(merged(answers)) as batches:
-                    async for batch in batches:
-                        yield batch
+                await run_together(
+                    [
+                        self._generate(request, accepted_s, deadline, partial(deliver, index))
+                        for index, request in enumerate(requests)
+                    ]
+                )
 
     def _check(self, raws: Sequence[RawRequest]) -> None:
         if len(raws) > self.admission.max_requests:
@@ -161,21 +162,26 @@ class TextModel:
         return requests
 
     async def _generate(
-        self, index: int, request: GenerationRequest, accepted_s: float, deadline: Deadline
-    ) -> IndexedEvents:
+        self,
+        request: GenerationRequest,
+        accepted_s: float,
+        deadline: Deadline,
+        deliver: Callable[[Sequence[GenerationEvent]], None],
+    ) -> None:
         async with AsyncExitStack() as held:
             async with deadline.enforced():
                 await held.enter_async_context(self.admission.turn())
                 texts = await self._prompt_texts(request)
             progress = Progress(request, self.tokenizer, accepted_s=accepted_s, prompt_texts=texts)
-            # The engine's stream keeps the deadline: a timer for each token would cost more than its text.
-            async with aclosing(self.engine.stream(request, deadline)) as batches:
-                async for batch in batches:
-                    events = progress.follow(batch)
-                    if events:
-                        yield index, events
-                    if progress.has_finished:
-                        return
+
+            def follow(batch: Sequence[EngineEvent]) -> bool:
+                events = progress.follow(batch)
+                if events:
+                    deliver(events)
+                return not progress.has_finished
+
+            # From here on the engine keeps the deadline.
+            await self.engine.run(request, follow, deadline)
 
     async def _prompt_texts(self, request: GenerationRequest) -> Sequence[str]:
         return await self.tokenizer.texts(request.prompt_ids) if request.sampling.prompt_logprobs else ()

@@ -5,6 +5,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any
 
 import httptools
@@ -15,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from service.api.connection_room import Room
+from service.api.event_stream import BODY
 from service.api.refusal import (
     ENDING,
     FAILED,
@@ -223,6 +225,7 @@ class Connection(HttpToolsProtocol):
         self.tasks.add(task)
 
     async def _answer(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        cycle.scope["extensions"] = {BODY: {"write": partial(_write, cycle)}}
         try:
             await app(cycle.scope, cycle.receive, cycle.send)
         except asyncio.CancelledError:
@@ -235,8 +238,9 @@ class Connection(HttpToolsProtocol):
             if not cycle.response_complete and not cycle.disconnected:
                 self._break_off(cycle, FAILED)
         finally:
-            # The two refer to each other.
+            # These refer to each other.
             cycle.on_response = _nothing
+            cycle.scope.pop("extensions")
 
     def _break_off(self, cycle: RequestResponseCycle, refusal: Refusal) -> None:
         """End an answer that will not be whole."""
@@ -383,6 +387,12 @@ def _disconnect(cycle: RequestResponseCycle) -> None:
     if not cycle.response_complete:
         cycle.disconnected = True
     cycle.message_event.set()
+
+
+def _write(cycle: RequestResponseCycle, piece: bytes) -> None:
+    """Write a chunk of an answer, however much waits to be read: the whole of it is short."""
+    if not cycle.disconnected and not cycle.transport.is_closing():
+        cycle.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
 
 def _nothing() -> None:

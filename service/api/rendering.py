@@ -64,20 +64,32 @@ def _tokens(answer: Answer) -> list[TokenPart]:
     return [_token_part(token) for token in answer.tokens]
 
 
-def to_frames(
-    batch: Sequence[GenerationEvent], first_index: int, full_text_prefix: str, *, has_top_tokens: bool = False
-) -> list[bytes]:
-    """One frame for each token of a batch, counted from `first_index`; a Finish joins the last one."""
-    tokens = [event for event in batch if isinstance(event, Token)]
-    events = [
-        StreamEvent(index=index, token=_token_part(token)) for index, token in enumerate(tokens, first_index)
-    ]
-    if has_top_tokens:
-        for event in events:
+class GenerateStream:
+    """Makes the frames of a stream; see `service.api.event_stream.Frames`."""
+
+    def __init__(self, body: GenerateBody) -> None:
+        parameters = body.parameters or _NO_PARAMETERS
+        self._prefix = body.inputs if parameters.return_full_text else ""
+        self._has_top_tokens = bool(parameters.top_n_tokens)
+        self._tokens = 0
+
+    def add(self, _index: int, batch: Sequence[GenerationEvent]) -> bytes:
+        """One frame for each token; a Finish joins the last one."""
+        events = [self._event(event) for event in batch if isinstance(event, Token)]
+        if isinstance(batch[-1], Finish):
+            _end(events[-1], batch[-1], self._prefix)
+        return b"".join(frame(encode_event(event)) for event in events)
+
+    def end(self) -> bytes:
+        """Nothing: the last token told the end."""
+        return b""
+
+    def _event(self, token: Token) -> StreamEvent:
+        self._tokens += 1
+        event = StreamEvent(index=self._tokens, token=_token_part(token))
+        if self._has_top_tokens:
             event.top_tokens = [event.token]
-    if isinstance(batch[-1], Finish):
-        _end(events[-1], batch[-1], full_text_prefix)
-    return [frame(encode_event(event)) for event in events]
+        return event
 
 
 def _end(event: StreamEvent, finish: Finish, full_text_prefix: str) -> None:

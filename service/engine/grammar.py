@@ -87,8 +87,7 @@ class GrammarChecker:
         # It ends when the engine's supervisor finds that the engine stalls.
         request = GenerationRequest(prompt_ids=[0], sampling=Sampling(max_new_tokens=1, grammar=grammar))
         try:
-            async for _ in self._engine.stream(request):
-                pass
+            await self._engine.run(request, lambda _events: True)
         except EngineError as error:
             raise _RefusalError(f"can't be used: {error.message}") from error
         except UnavailableError as error:

@@ -1,9 +1,8 @@
-"""Supervises an engine process; gives the service its streams."""
+"""Supervises an engine process; runs the service's requests on it."""
 
 import asyncio
 import contextvars
 import time
-from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -13,7 +12,7 @@ from service.domain import GenerationRequest
 from service.engine.child import Child
 from service.engine.config import EngineConfig
 from service.engine.messages import Add, Cancel, Ready, Step
-from service.engine.protocol import EngineEvent, EngineState, EngineStatus
+from service.engine.protocol import Deliver, EngineState, EngineStatus
 from service.engine.streams import OpenStream, OpenStreams
 from service.errors import UnavailableError
 
@@ -68,23 +67,20 @@ class EngineProcess:
         """Return once the model can answer."""
         await self._is_ready.wait()
 
-    async def stream(
-        self, request: GenerationRequest, deadline: Deadline | None = None
-    ) -> AsyncGenerator[Sequence[EngineEvent], None]:
-        """Generate; see Engine.stream."""
+    async def run(
+        self, request: GenerationRequest, deliver: Deliver, deadline: Deadline | None = None
+    ) -> None:
+        """Generate; see Engine.run."""
         child = self._child
         if child is None or self._state != "ready":
             raise UnavailableError(f"the engine is {self._state}", retry_after_s=self._retry_after_s())
-        request_id, stream = self._streams.open()
+        request_id, stream = self._streams.open(deliver)
         timer = None
         try:
             self._send(child, Add(request_id, request))
             if deadline is not None:
                 timer = self._end_at(deadline, child, request_id, stream)
-            while True:
-                yield await stream.next_events()
-                if stream.has_ended and not stream.has_unread:
-                    return
+            await stream.ended
         finally:
             if timer is not None:
                 timer.cancel()
@@ -209,7 +205,7 @@ class EngineProcess:
     ) -> asyncio.TimerHandle:
         def end() -> None:
             stream.fail(deadline.error())
-            # Here, too: the reader may be held up by its client, and come back much later.
+            # Here, too: the one who waits for the end may be busy.
             self._cancel(child, request_id, stream)
 
         return asyncio.get_running_loop().call_at(deadline.at_s, end)

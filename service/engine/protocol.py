@@ -1,6 +1,6 @@
 """The two borders of the engine: Engine (async, for the service) and Backend (sync, in the child)."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -53,6 +53,9 @@ class Failed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
 
 
 EngineEvent = Started | PromptScored | TokenDelta | Done | Failed
+
+# Is told what a step brought a request, on the event loop; says whether the request is to go on.
+Deliver = Callable[[Sequence[EngineEvent]], bool]
 
 
 class Backend(Protocol):
@@ -113,15 +116,18 @@ class Engine(Protocol):
     async def wait_ready(self) -> None:
         """Return once the model can answer."""
 
-    def stream(
-        self, request: GenerationRequest, deadline: Deadline | None = None
-    ) -> AsyncGenerator[Sequence[EngineEvent], None]:
-        """Generate; each item is what arrived since the last one. Closing it cancels the request.
+    async def run(
+        self, request: GenerationRequest, deliver: Deliver, deadline: Deadline | None = None
+    ) -> None:
+        """Generate; return after the last event. Cancelling it cancels the request.
+
+        `deliver` is called for each step, within the reading of the engine's message: it must not block.
 
         Raises:
             DeadlineError: `deadline` passed before the end.
             UnavailableError: the engine can't answer now, or died meanwhile.
             EngineError: the engine refused or failed on this request.
+            Exception: what `deliver` raised.
         """
 
     def status(self) -> EngineStatus:

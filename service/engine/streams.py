@@ -1,67 +1,50 @@
-"""The open requests of one engine, each with the events that wait to be read."""
+"""The open requests of one engine, each with the one who is told of its events."""
 
 import asyncio
 from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 
-from service.engine.protocol import Done, EngineEvent, Failed
+from service.engine.protocol import Deliver, Done, EngineEvent, Failed
 from service.errors import EngineError, TiberError, UnavailableError
 
 _FULL_RETRY_AFTER_S = 1.0
+_request_id = attrgetter("request_id")
 
 
 class OpenStream:
-    """Events of one request on their way to its one reader.
+    """Tells of one request's events as they come, without a task in between."""
 
-    It needs no bound of its own: a request gets at most its `max_new_tokens` events.
-    """
-
-    def __init__(self) -> None:
-        self._events: list[EngineEvent] = []
-        self._error: TiberError | None = None
-        self._reader: asyncio.Future[None] | None = None
-        self.has_ended = False
+    def __init__(self, deliver: Deliver) -> None:
+        self._deliver = deliver
+        # Done after the last event, or with the error that ended the request.
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         # Until it ends there or is cancelled.
         self.is_with_engine = True
 
-    def push(self, event: EngineEvent) -> None:
-        """Add an event; what comes after the end is dropped."""
-        is_last = isinstance(event, Done | Failed)
+    def push(self, events: Sequence[EngineEvent]) -> None:
+        """Tell of events, one at least; what comes after the end is dropped."""
+        last = events[-1]
+        is_last = isinstance(last, Done | Failed)
         if is_last:
             self.is_with_engine = False
-        if self.has_ended:
+        if self.ended.done():
             return
-        if isinstance(event, Failed):
-            self.fail(_error_of(event))
+        if isinstance(last, Failed):
+            self.fail(_error_of(last))
             return
-        self._events.append(event)
-        self.has_ended = is_last
-        self._wake()
+        try:
+            wants_more = self._deliver(events)
+        except Exception as error:  # noqa: BLE001 - who is told may break, but breaks nothing for others
+            self.fail(error)
+            return
+        if is_last or not wants_more:
+            self.ended.set_result(None)
 
-    def fail(self, error: TiberError) -> None:
-        """End the stream with an error, which the reader gets after the events before it."""
-        if not self.has_ended:
-            self.has_ended = True
-            self._error = error
-            self._wake()
-
-    @property
-    def has_unread(self) -> bool:
-        """Whether events, or the error at the end, still wait to be read."""
-        return bool(self._events) or self._error is not None
-
-    async def next_events(self) -> Sequence[EngineEvent]:
-        """Wait for events; return all there are. Raises: the error that ended the stream."""
-        if not self.has_unread:
-            self._reader = asyncio.get_running_loop().create_future()
-            await self._reader
-        if not self._events and self._error is not None:
-            raise self._error
-        events, self._events = self._events, []
-        return events
-
-    def _wake(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
+    def fail(self, error: Exception) -> None:
+        """End the stream with an error."""
+        if not self.ended.done():
+            self.ended.set_exception(error)
 
 
 class OpenStreams:
@@ -77,12 +60,12 @@ class OpenStreams:
     @property
     def has_unfinished(self) -> bool:
         """Whether any stream waits for more."""
-        return any(not stream.has_ended for stream in self._streams.values())
+        return any(not stream.ended.done() for stream in self._streams.values())
 
-    def open(self) -> tuple[int, OpenStream]:
+    def open(self, deliver: Deliver) -> tuple[int, OpenStream]:
         """Open a stream under an id never used before: a live id used again makes the engine raise."""
         self._last_id += 1
-        stream = self._streams[self._last_id] = OpenStream()
+        stream = self._streams[self._last_id] = OpenStream(deliver)
         return self._last_id, stream
 
     def close(self, request_id: int) -> None:
@@ -90,15 +73,15 @@ class OpenStreams:
         self._streams.pop(request_id, None)
 
     def dispatch(self, events: Sequence[EngineEvent]) -> None:
-        """Give each event to its stream; events of closed streams are dropped."""
-        for event in events:
-            stream = self._streams.get(event.request_id)
+        """Tell each stream of its events; those of closed streams are dropped."""
+        for request_id, own in groupby(events, _request_id):
+            stream = self._streams.get(request_id)
             if stream is not None:
-                stream.push(event)
+                stream.push(list(own))
 
     def fail_all(self, message: str, *, retry_after_s: float) -> int:
         """End every stream that has not ended; return how many those were."""
-        unfinished = [stream for stream in self._streams.values() if not stream.has_ended]
+        unfinished = [stream for stream in self._streams.values() if not stream.ended.done()]
         for stream in unfinished:
             stream.fail(UnavailableError(message, retry_after_s=retry_after_s))
         return len(unfinished)

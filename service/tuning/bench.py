@@ -3,8 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from service.domain import GenerationRequest, Sampling
@@ -154,29 +153,25 @@ class EngineTrial:
         return sum(task.result() for task in tasks) / (time.monotonic() - began_s)
 
     async def _generate(self, ids: list[int], sampling: Sampling) -> int:
-        count = 0
-        async with aclosing(self._events(ids, sampling)) as events:
-            async for event in events:
-                count += len(event.token_ids) if isinstance(event, TokenDelta) else 0
-        return count
+        events = await self._events(ids, sampling)
+        return sum(len(event.token_ids) for event in events if isinstance(event, TokenDelta))
 
     async def _score(self, ids: list[int], sampling: Sampling) -> list[float]:
-        scored: list[float] = []
-        async with aclosing(self._events(ids, sampling)) as events:
-            async for event in events:
-                if isinstance(event, PromptScored):
-                    scored = event.logprobs
-        return scored
+        events = await self._events(ids, sampling)
+        return next((event.logprobs for event in events if isinstance(event, PromptScored)), [])
 
-    async def _events(self, ids: list[int], sampling: Sampling) -> AsyncGenerator[EngineEvent, None]:
-        request = GenerationRequest(prompt_ids=ids, sampling=sampling)
+    async def _events(self, ids: list[int], sampling: Sampling) -> list[EngineEvent]:
+        events: list[EngineEvent] = []
+
+        def keep(batch: Sequence[EngineEvent]) -> bool:
+            events.extend(batch)
+            return True
+
         try:
-            async with aclosing(self._engine.stream(request)) as batches:
-                async for batch in batches:
-                    for event in batch:
-                        yield event
+            await self._engine.run(GenerationRequest(prompt_ids=ids, sampling=sampling), keep)
         except (EngineError, UnavailableError) as error:
             raise CandidateError(_short(self._engine.status().last_error or error.message)) from error
+        return events
 
 
 async def _until_ready(engine: EngineProcess) -> None:

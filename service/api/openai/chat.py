@@ -6,13 +6,13 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.api.disconnect import run_while_connected
+from service.api.event_stream import EventStreamResponse
 from service.api.openai.bodies import ChatBody
 from service.api.openai.chat_answer import ChatForm, ChatStream, whole_chat
 from service.api.openai.chat_request import ToolUse, has_images, to_raw, tool_use_of
 from service.api.openai.choice_text import ChoiceText
 from service.api.openai.identity import new_identity
 from service.api.openai.stream_usage import StreamUsage
-from service.api.openai.streaming import stream_response
 from service.api.openai.usage import usage_of
 from service.api.rendering import finish_headers
 from service.api.responses import JSONResponse
@@ -43,7 +43,7 @@ async def chat(service: Service, body: ChatBody, request: Request) -> Response:
     if body.stream:
         told = StreamUsage(body.stream_options, choices=len(raws), choices_of_a_prompt=len(raws))
         stream = ChatStream(form, choices=len(raws), usage=told)
-        return await stream_response(model, raws, stream, request)
+        return EventStreamResponse(model, raws, stream, {})
     answers = await run_while_connected(request.receive, generate_answers(model, raws))
     usage = usage_of([answer.finish for answer in answers], len(raws))
     return JSONResponse(whole_chat(answers, usage, form), headers=finish_headers(answers, model.device))

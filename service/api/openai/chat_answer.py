@@ -23,7 +23,7 @@ from service.api.openai.choice_text import ChoiceText, Part
 from service.api.openai.identity import Identity, new_call_id
 from service.api.openai.logprobs import chat_logprobs, spoken_tokens
 from service.api.openai.stream_usage import StreamUsage
-from service.api.responses import frame
+from service.api.responses import DONE, frame
 from service.domain import Answer, Finish, GenerationEvent
 from service.text.tool_calls import ContentPiece, ToolCall
 
@@ -70,7 +70,7 @@ def _choice(index: int, answer: Answer, form: ChatForm) -> ChatChoice:
 
 
 class ChatStream:
-    """Makes the frames of a stream; see `service.api.openai.streaming.Stream`."""
+    """Makes the frames of a stream; see `service.api.event_stream.Frames`."""
 
     def __init__(self, form: ChatForm, *, choices: int, usage: StreamUsage) -> None:
         self._form = form
@@ -101,7 +101,7 @@ class ChatStream:
     def end(self) -> bytes:
         """What comes after the last choice's end."""
         total = self._usage.at_end()
-        return self._frame([], total) if total else b""
+        return (self._frame([], total) if total else b"") + DONE
 
     def _usage_beside(self, chunk: ChunkChoice) -> Usage | Unset | None:
         return self._usage.so_far(chunk.index, has_text=chunk.delta is not _FIRST_DELTA)

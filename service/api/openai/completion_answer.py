@@ -16,7 +16,7 @@ from service.api.openai.choice_text import ChoiceText
 from service.api.openai.identity import Identity
 from service.api.openai.logprobs import completion_logprobs, spoken_tokens
 from service.api.openai.stream_usage import StreamUsage
-from service.api.responses import frame
+from service.api.responses import DONE, frame
 from service.domain import Answer, Finish, GenerationEvent, Token
 
 
@@ -50,7 +50,7 @@ def whole_completion(answers: Sequence[Answer], usage: Usage, form: CompletionFo
 
 
 class CompletionStream:
-    """Makes the frames of a stream; see `service.api.openai.streaming.Stream`."""
+    """Makes the frames of a stream; see `service.api.event_stream.Frames`."""
 
     def __init__(self, form: CompletionForm, *, choices: int, usage: StreamUsage) -> None:
         self._form = form
@@ -74,7 +74,7 @@ class CompletionStream:
     def end(self) -> bytes:
         """What comes after the last choice's end."""
         total = self._usage.at_end()
-        return self._frame([], total) if total else b""
+        return (self._frame([], total) if total else b"") + DONE
 
     def _frame(self, choices: list[CompletionChoice], usage: Usage | Unset | None) -> bytes:
         return frame(encode(Completion(**self._form.identity, choices=choices, usage=usage)))

@@ -4,12 +4,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.api.disconnect import run_while_connected
+from service.api.event_stream import EventStreamResponse
 from service.api.openai.bodies import MAX_PROMPTS, CompletionBody
 from service.api.openai.completion_answer import CompletionForm, CompletionStream, whole_completion
 from service.api.openai.identity import new_identity
 from service.api.openai.sampling import check_stream_options, check_top_logprobs, sampling_fields
 from service.api.openai.stream_usage import StreamUsage
-from service.api.openai.streaming import stream_response
 from service.api.openai.usage import usage_of
 from service.api.rendering import finish_headers
 from service.api.responses import JSONResponse
@@ -48,7 +48,7 @@ async def complete(service: Service, body: CompletionBody, request: Request) -> 
     if body.stream:
         told = StreamUsage(body.stream_options, choices=len(raws), choices_of_a_prompt=count)
         stream = CompletionStream(form, choices=len(raws), usage=told)
-        return await stream_response(model, raws, stream, request)
+        return EventStreamResponse(model, raws, stream, {})
     answers = await run_while_connected(request.receive, generate_answers(model, raws))
     usage = usage_of([answer.finish for answer in answers], count)
     headers = finish_headers(answers, model.device, prompt_tokens=usage.prompt_tokens)

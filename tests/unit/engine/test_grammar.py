@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from service.domain import GenerationRequest, Grammar
 from service.engine.config import EngineConfig
 from service.engine.grammar import GrammarChecker
 from service.engine.process import EngineProcess, SupervisorPolicy
-from service.engine.protocol import Done, EngineEvent, EngineStatus
+from service.engine.protocol import Deliver, Done, EngineStatus
 from service.errors import UnavailableError, ValidationError
 
 SCHEMA = Grammar(kind="json_schema", value='{"type": "object"}')
@@ -111,11 +111,11 @@ class SlowEngine:
 
     async def wait_ready(self) -> None: ...
 
-    async def stream(
-        self, request: GenerationRequest, deadline: Deadline | None = None
-    ) -> AsyncGenerator[Sequence[EngineEvent], None]:
+    async def run(
+        self, request: GenerationRequest, deliver: Deliver, deadline: Deadline | None = None
+    ) -> None:
         await self.may_end.wait()
-        yield [Done(0, "length")]
+        deliver([Done(0, "length")])
 
     def status(self) -> EngineStatus:
         return EngineStatus(

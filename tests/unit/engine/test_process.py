@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import psutil
 import pytest
@@ -15,7 +15,7 @@ from service.deadline import Deadline
 from service.domain import GenerationRequest, Sampling
 from service.engine.config import EngineConfig
 from service.engine.process import EngineProcess, SupervisorPolicy
-from service.engine.protocol import Done, EngineEvent, TokenDelta
+from service.engine.protocol import Deliver, Done, EngineEvent, Started, TokenDelta
 from service.errors import DeadlineError, EngineError, UnavailableError
 
 FAULTS = {"reject_id": "901", "full_id": "902", "poison_id": "903", "crash_id": "904", "hang_id": "905"}
@@ -59,8 +59,18 @@ def _request(*prompt_ids: int, max_new_tokens: int = 4) -> GenerationRequest:
     return GenerationRequest(prompt_ids=list(prompt_ids) or [1, 2, 3], sampling=sampling)
 
 
+def _keep_in(events: list[EngineEvent]) -> Deliver:
+    def keep(batch: Sequence[EngineEvent]) -> bool:
+        events.extend(batch)
+        return True
+
+    return keep
+
+
 async def _collect(engine: EngineProcess, request: GenerationRequest) -> list[EngineEvent]:
-    return [event async for batch in engine.stream(request) for event in batch]
+    events: list[EngineEvent] = []
+    await engine.run(request, _keep_in(events))
+    return events
 
 
 async def _collect_error(engine: EngineProcess, request: GenerationRequest) -> Exception:
@@ -86,13 +96,40 @@ async def test_a_stream_brings_tokens_then_done(start: Start) -> None:
     assert engine.status().open_requests == 0
 
 
-async def test_closing_a_stream_cancels_it_in_the_engine(start: Start) -> None:
+async def test_cancelling_a_request_cancels_it_in_the_engine(start: Start) -> None:
     engine = await start()
-    stream = engine.stream(_request(max_new_tokens=100_000))
-    await anext(stream)
+    running = asyncio.create_task(_collect(engine, _request(max_new_tokens=100_000)))
     await _until(lambda: engine.status().running == 1)
-    await stream.aclose()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
     await _until(lambda: engine.status().running == 0, within_s=1.0)
+
+
+async def test_who_wants_no_more_ends_the_request_in_the_engine(start: Start) -> None:
+    engine = await start()
+    batches: list[Sequence[EngineEvent]] = []
+
+    def take(batch: Sequence[EngineEvent]) -> bool:
+        batches.append(batch)
+        return len(batches) < 3
+
+    await engine.run(_request(max_new_tokens=100_000), take)
+    assert len(batches) == 3
+    await _until(lambda: engine.status().running == 0, within_s=1.0)
+
+
+async def test_who_breaks_when_told_ends_its_request_alone(start: Start) -> None:
+    engine = await start()
+    good = asyncio.create_task(_collect(engine, _request(max_new_tokens=30)))
+
+    def take(_batch: Sequence[EngineEvent]) -> bool:
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        await engine.run(_request(max_new_tokens=100_000), take)
+    assert isinstance((await good)[-1], Done)
+    assert engine.status().restarts == 0
 
 
 async def test_a_refused_request_fails_alone(start: Start) -> None:
@@ -197,15 +234,12 @@ async def test_a_hung_engine_is_restarted_though_its_clients_gave_up(start: Star
 
 async def _come_and_go(engine: EngineProcess, failures: list[Exception]) -> None:
     while True:
-        stream = engine.stream(_request(max_new_tokens=50))
         try:
-            await anext(stream)
+            await engine.run(_request(max_new_tokens=50), lambda batch: isinstance(batch[-1], Started))
         except UnavailableError:
             await asyncio.sleep(0.001)
         except Exception as error:  # noqa: BLE001 - what must not come
             failures.append(error)
-        finally:
-            await stream.aclose()
 
 
 async def _kill_under_clients() -> tuple[list[Exception], int]:
@@ -235,14 +269,13 @@ def test_clients_that_come_and_go_while_an_engine_dies_are_told_so_and_leave_not
     assert open_requests == 0
 
 
-async def test_a_deadline_cancels_in_the_engine_though_nobody_reads(start: Start) -> None:
+async def test_a_deadline_cancels_in_the_engine(start: Start) -> None:
     engine = await start()
-    stream = engine.stream(_request(max_new_tokens=100_000), Deadline.after(0.2))
-    await anext(stream)
-    await _until(lambda: engine.status().running == 0)
+    events: list[EngineEvent] = []
     with pytest.raises(DeadlineError):
-        async for _ in stream:
-            pass
+        await engine.run(_request(max_new_tokens=100_000), _keep_in(events), Deadline.after(0.2))
+    assert events
+    await _until(lambda: engine.status().running == 0)
 
 
 async def test_what_cancels_a_caller_of_stop_is_not_swallowed(start: Start) -> None:
