@@ -88,6 +88,11 @@ class GenerationRequest:
     keep_stop: bool = True
 
     @property
+    def has_images(self) -> bool:
+        """Whether there is a picture to look at."""
+        return self.pictures is not None and bool(self.pictures.images)
+
+    @property
     def prompt_tokens(self) -> int:
         """How many tokens the prompt takes, its images' included."""
         return len(self.prompt_ids) + (self.pictures.image_tokens if self.pictures else 0)

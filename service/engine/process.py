@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import time
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 
 import structlog
@@ -11,6 +12,7 @@ from service.deadline import Deadline
 from service.domain import GenerationRequest
 from service.engine.child import Child
 from service.engine.config import EngineConfig
+from service.engine.handover import Handover
 from service.engine.messages import Add, Cancel, Ready, Step
 from service.engine.protocol import Deliver, EngineState, EngineStatus
 from service.engine.streams import OpenStream, OpenStreams
@@ -45,6 +47,7 @@ class EngineProcess:
         self._python = python
         self._policy = policy or SupervisorPolicy()
         self._streams = OpenStreams()
+        self._handover = Handover()
         self._state: EngineState = "starting"
         self._is_ready = asyncio.Event()
         self._child: Child | None = None
@@ -71,6 +74,15 @@ class EngineProcess:
         self, request: GenerationRequest, deliver: Deliver, deadline: Deadline | None = None
     ) -> None:
         """Generate; see Engine.run."""
+        if not request.has_images:
+            await self._run(request, deliver, deadline)
+            return
+        async with AsyncExitStack() as held:
+            async with deadline.enforced() if deadline else nullcontext():
+                taken_up = await held.enter_async_context(self._handover.turn(deliver))
+            await self._run(request, taken_up, deadline)
+
+    async def _run(self, request: GenerationRequest, deliver: Deliver, deadline: Deadline | None) -> None:
         child = self._child
         if child is None or self._state != "ready":
             raise UnavailableError(f"the engine is {self._state}", retry_after_s=self._retry_after_s())

@@ -4,7 +4,6 @@ import select
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 from multiprocessing.connection import Connection
 
@@ -34,8 +33,6 @@ class Worker:
         self._pipe = pipe
         self._incoming = select.poll()
         self._incoming.register(pipe.fileno(), select.POLLIN)
-        # Taking up images encodes them, and no stream gets a token meanwhile: one request between two steps.
-        self._with_images: deque[Add] = deque()
 
     def run(self) -> None:
         """Load the model the first message names; serve until told to stop.
@@ -57,29 +54,16 @@ class Worker:
         cache = backend if isinstance(backend, HasCache) else None
         while True:
             events: list[EngineEvent] = []
-            is_idle = not backend.running() and not self._with_images
-            for message in self._drain(may_wait=is_idle):
+            for message in self._drain(may_wait=not backend.running()):
                 if isinstance(message, Stop):
                     return
-                self._take(message, backend, events)
-            if self._with_images:
-                _add(self._with_images.popleft(), backend, events)
+                if isinstance(message, Cancel):
+                    backend.cancel(message.request_id)
+                elif isinstance(message, Add):
+                    _add(message, backend, events)
             if backend.running():
                 events += backend.step()
-            unfinished = backend.running() + len(self._with_images)
-            self._send(Step(events, unfinished, cache.cache_ratio() if cache else None))
-
-    def _take(self, message: ToEngine, backend: Backend, events: list[EngineEvent]) -> None:
-        if isinstance(message, Cancel):
-            self._with_images = deque(
-                one for one in self._with_images if one.request_id != message.request_id
-            )
-            backend.cancel(message.request_id)
-        elif isinstance(message, Add):
-            if message.request.pictures and message.request.pictures.images:
-                self._with_images.append(message)
-            else:
-                _add(message, backend, events)
+            self._send(Step(events, backend.running(), cache.cache_ratio() if cache else None))
 
     def _drain(self, *, may_wait: bool) -> Iterator[ToEngine]:
         if may_wait:

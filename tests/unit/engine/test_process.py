@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from service.deadline import Deadline
-from service.domain import GenerationRequest, Sampling
+from service.domain import GenerationRequest, Image, PicturePrompt, Sampling
 from service.engine.config import EngineConfig
 from service.engine.process import EngineProcess, SupervisorPolicy
 from service.engine.protocol import Deliver, Done, EngineEvent, Started, TokenDelta
@@ -57,6 +57,12 @@ async def start() -> AsyncIterator[Start]:
 def _request(*prompt_ids: int, max_new_tokens: int = 4) -> GenerationRequest:
     sampling = Sampling(max_new_tokens=max_new_tokens)
     return GenerationRequest(prompt_ids=list(prompt_ids) or [1, 2, 3], sampling=sampling)
+
+
+def _with_picture() -> GenerationRequest:
+    image = Image(width=1, height=1, pixels=b"rgb")
+    pictures = PicturePrompt(texts=("", ""), images=(image,), image_tokens=1)
+    return GenerationRequest(prompt_ids=[1], sampling=Sampling(max_new_tokens=2), pictures=pictures)
 
 
 def _keep_in(events: list[EngineEvent]) -> Deliver:
@@ -276,6 +282,27 @@ async def test_a_deadline_cancels_in_the_engine(start: Start) -> None:
         await engine.run(_request(max_new_tokens=100_000), _keep_in(events), Deadline.after(0.2))
     assert events
     await _until(lambda: engine.status().running == 0)
+
+
+async def test_pictures_come_to_the_engine_one_request_at_a_time(start: Start) -> None:
+    engine = await start(step_s="0.3")
+    running = [asyncio.create_task(_collect(engine, _with_picture())) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    # The engine steps with the first one; the others are not with it, nor on their way.
+    assert engine.status().open_requests == 1
+    running[1].cancel()
+    for task in (running[0], running[2]):
+        assert isinstance((await task)[-1], Done)
+    assert engine.status().open_requests == 0
+
+
+async def test_pictures_that_wait_for_their_turn_keep_their_deadline(start: Start) -> None:
+    engine = await start(step_s="0.5")
+    first = asyncio.create_task(_collect(engine, _with_picture()))
+    await asyncio.sleep(0.05)
+    with pytest.raises(DeadlineError):
+        await engine.run(_with_picture(), _keep_in([]), Deadline.after(0.1))
+    assert isinstance((await first)[-1], Done)
 
 
 async def test_what_cancels_a_caller_of_stop_is_not_swallowed(start: Start) -> None:
