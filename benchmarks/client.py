@@ -12,6 +12,9 @@ from benchmarks.errors import BenchmarkError
 from benchmarks.event_counter import EventCounter
 from benchmarks.http_reader import ResponseReader
 
+# No event ends like this, but the last chunk does.
+_ANSWER_END = b"\r\n\r\n"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
@@ -84,6 +87,7 @@ class _Exchange:
         self._keeps_events = keeps_events
         self._kind: TransportFailure | None = None
         self._body = bytearray()
+        self._unread: list[tuple[float, bytes]] = []
         self._has_begun = False
         self._times_s: list[float] = []
         self._on_first_event = on_first_event
@@ -91,19 +95,28 @@ class _Exchange:
         self._done: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
 
     def feed(self, data: bytes) -> None:
-        now_s = time.monotonic()
         self._has_begun = True
+        self._unread.append((time.monotonic(), data))
+        # Reading each piece at once would take the server's time: after the first event, the end is enough.
+        if not self._times_s or len(data) < len(_ANSWER_END) or data.endswith(_ANSWER_END):
+            self._read()
+
+    def _read(self) -> None:
+        unread, self._unread = self._unread, []
         try:
-            body = self._reader.feed(data)
+            for came_s, data in unread:
+                self._take(self._reader.feed(data), came_s)
         except BenchmarkError as error:
             self.end(error.message, TransportFailure.MALFORMED)
             return
-        if self._is_stream:
-            self._count(self._events.feed(body), now_s)
-        else:
-            self._body += body
         if self._reader.is_complete:
             self._end_whole()
+
+    def _take(self, body: bytes, came_s: float) -> None:
+        if self._is_stream:
+            self._count(self._events.feed(body), came_s)
+        else:
+            self._body += body
 
     def end(self, failure: str | None, kind: TransportFailure | None = None) -> None:
         if not self._done.done():
@@ -118,6 +131,7 @@ class _Exchange:
         except TimeoutError:
             is_hung, self._kind = True, TransportFailure.TIMEOUT
             failure = f"no whole answer within {timeout_s:g} s"
+        self._read()
         return Reply(
             status=self._reader.status,
             sent_s=self._sent_s,
@@ -142,10 +156,10 @@ class _Exchange:
         else:
             self.end(None)
 
-    def _count(self, ended: int, now_s: float) -> None:
+    def _count(self, ended: int, came_s: float) -> None:
         if ended and not self._times_s and self._on_first_event is not None:
             self._on_first_event()
-        self._times_s += [now_s] * ended
+        self._times_s += [came_s] * ended
 
 
 class Connection(asyncio.Protocol):

@@ -17,8 +17,10 @@ WHOLE = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
 
 @asynccontextmanager
-async def scripted_server(*answers: bytes, hang_up: bool = False) -> AsyncGenerator[Target, None]:
-    """Give each request of a connection the next answer, one byte at a time."""
+async def scripted_server(
+    *answers: bytes, hang_up: bool = False, piece: int = 1
+) -> AsyncGenerator[Target, None]:
+    """Give each request of a connection the next answer, `piece` bytes at a time."""
 
     ended: list[asyncio.Event] = []
 
@@ -28,9 +30,11 @@ async def scripted_server(*answers: bytes, hang_up: bool = False) -> AsyncGenera
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             for answer in answers:
                 await _read_request(reader)
-                for place in range(len(answer)):
-                    writer.write(answer[place : place + 1])
+                for place in range(0, len(answer), piece):
+                    writer.write(answer[place : place + piece])
                     await writer.drain()
+                    # So that the client reads them one by one.
+                    await asyncio.sleep(0)
             if not hang_up:
                 await reader.read()
         writer.close()
@@ -50,9 +54,10 @@ async def _read_request(reader: asyncio.StreamReader) -> None:
     await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
 
 
-async def test_a_stream_is_counted_event_by_event() -> None:
+@pytest.mark.parametrize("piece", [1, 2, 3, 4, 5, 7, 1000])
+async def test_a_stream_is_counted_event_by_event_however_it_is_cut(piece: int) -> None:
     firsts: list[bool] = []
-    async with scripted_server(HEAD + CHUNKS) as target:
+    async with scripted_server(HEAD + CHUNKS, piece=piece) as target:
         connection = await Connection.open(target)
         reply = await connection.send(
             target.request("POST", "/", b"{}"), timeout_s=5, on_first_event=lambda: firsts.append(True)
