@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from export.checksum import file_sha256
 from export.package import fetch_package_file
@@ -16,6 +17,10 @@ from tests.support.server import RunningServer, running_server
 from tests.support.tiny import fake_model, write_tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# Other work shares the machine: how long an example takes says nothing.
+settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")

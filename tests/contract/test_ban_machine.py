@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -297,8 +297,6 @@ def run_machine(new_world: NewWorld, *, max_examples: int) -> None:
         settings=settings(
             max_examples=max_examples,
             stateful_step_count=40,
-            deadline=None,  # other work shares the machine
-            suppress_health_check=[HealthCheck.too_slow],
         ),
     )
 

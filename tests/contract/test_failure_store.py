@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.auth.failures import FailureStore
@@ -114,7 +114,6 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(deadline=None)  # other work shares the machine
 @given(operations=OPERATIONS)
 async def test_any_sequence_answers_as_the_policy_does(
     new_store: NewStore, operations: list[tuple[str, str, int]]

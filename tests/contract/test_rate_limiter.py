@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.auth.rate_limiter import MemoryRateLimiter, RateLimiter
@@ -107,7 +107,6 @@ async def test_concurrent_requests_get_no_more_than_the_burst(new_limiter: NewLi
 OPERATIONS = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12) | st.floats(0, 12)), max_size=60)
 
 
-@settings(deadline=None)  # other work shares the machine
 @given(operations=OPERATIONS, burst=st.integers(1, 4))
 async def test_no_moving_window_ever_holds_more_than_the_burst(
     new_limiter: NewLimiter, operations: list[tuple[str, float]], burst: int

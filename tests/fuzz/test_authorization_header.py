@@ -54,13 +54,13 @@ PIECES = st.lists(
 HEADERS = PIECES | st.text(max_size=60) | st.text(st.characters(max_codepoint=255), max_size=60)
 
 
-@settings(deadline=None, max_examples=500)  # other work shares the machine
+@settings(max_examples=500)  # other work shares the machine
 @given(text=HEADERS)
 def test_only_a_right_token_alone_opens_the_door(door: Door, text: str) -> None:
     check(door, text)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_token_with_one_letter_changed_is_refused(door: Door, data: st.DataObject) -> None:
     token = data.draw(st.sampled_from(door.right_tokens))

@@ -42,7 +42,7 @@ def elements(draw: st.DrawFn) -> tuple[str, str | None]:
     return ";".join(pairs), node
 
 
-@settings(deadline=None, max_examples=300)  # other work shares the machine
+@settings(max_examples=300)  # other work shares the machine
 @given(lines=st.lists(st.lists(st.tuples(blank, elements(), blank), max_size=4), max_size=3))
 def test_every_well_formed_header_is_read_right(
     lines: list[list[tuple[str, tuple[str, str | None], str]]],
@@ -80,7 +80,7 @@ PIECES = st.lists(
 LINES = st.lists(LATIN | PIECES | st.text(max_size=20), max_size=4)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(header=st.sampled_from(HEADERS), lines=LINES)
 def test_any_header_of_a_proxy_gives_a_key_that_is_an_address_or_network(
     header: ForwardingHeader, lines: list[str]
@@ -91,14 +91,14 @@ def test_any_header_of_a_proxy_gives_a_key_that_is_an_address_or_network(
     assert counting_key(address) == key
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(lines=LINES)
 def test_entries_of_x_forwarded_for_are_what_a_split_gives(lines: list[str]) -> None:
     split = [entry.strip(" \t") for line in lines for entry in line.split(",")]
     assert list(x_forwarded_for_nodes(lines)) == [entry for entry in split if entry][::-1]
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(text=LATIN | PIECES | st.text(max_size=60))
 def test_any_text_is_one_address_or_none(text: str) -> None:
     address = parse_address(text)

@@ -3,7 +3,7 @@
 from ipaddress import IPv6Address
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.auth.address import (
@@ -178,7 +178,6 @@ def test_ipv6_is_counted_by_its_64(peer: str) -> None:
     assert client_address(peer, X, [], ()) == "2001:db8:1:2::/64"
 
 
-@settings(deadline=None)  # other work shares the machine
 @given(network=st.integers(0x2003 << 48, 2**62 - 1), hosts=st.lists(st.integers(0, 2**64 - 1), min_size=2))
 def test_changing_the_host_half_of_an_ipv6_address_changes_nothing(network: int, hosts: list[int]) -> None:
     parts = [(network << 64 | host) for host in hosts]
@@ -226,7 +225,6 @@ def test_mapped_ipv4_is_ipv4_for_trust_too() -> None:
     assert counted(X, "::ffff:198.51.100.1", peer="::ffff:10.0.0.1") == "198.51.100.1"
 
 
-@settings(deadline=None)
 @given(
     address=st.one_of(
         st.ip_addresses(),

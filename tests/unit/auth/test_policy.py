@@ -1,7 +1,7 @@
 """The ban policy, against a plain model that keeps the whole history."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.auth.policy import BanPolicy, Failures
@@ -71,7 +71,6 @@ def test_count_starts_from_zero_after_the_ban() -> None:
     assert failures == Failures(count=1, is_ban=False, until=2100)
 
 
-@settings(deadline=None)  # other work shares the machine
 @given(
     gaps=st.lists(st.integers(0, 15), max_size=60),
     policy=st.builds(

@@ -80,7 +80,7 @@ CLIENTS = st.ip_addresses().filter(
 )
 
 
-@settings(deadline=None, max_examples=400)  # other work shares the machine
+@settings(max_examples=400)  # other work shares the machine
 @given(
     header=st.sampled_from([X, RFC]),
     client=CLIENTS,
