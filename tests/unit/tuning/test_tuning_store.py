@@ -8,6 +8,7 @@ import pytest
 from service.bootstrap.engine_properties import choose
 from service.errors import ConfigError
 from service.settings import ModelSettings
+from service.tuning import identity
 from service.tuning.candidate import EXACT
 from service.tuning.identity import TuningKey, model_sha256, tuning_key
 from service.tuning.store import FILE_NAME, TuningEntry, check, find, places, read, write
@@ -59,6 +60,7 @@ def test_an_entry_is_found_again_and_replaced_by_the_next_of_its_key(tmp_path: P
     [
         ({"cpu_model": "d"}, "another CPU (c; here d)"),
         ({"cpus": 4}, "2 CPUs, here are 4"),
+        ({"cpu_quota": 1.5}, "no CPU quota, here is a quota of 1.5 CPUs"),
         ({"device": "GPU"}, "device CPU, here GPU"),
         ({"model_sha256": "b" * 64}, "the model changed"),
         ({"versions": {"openvino": "2"}}, "other versions (openvino 1; here openvino 2)"),
@@ -71,6 +73,11 @@ def test_an_entry_of_something_else_is_not_used_and_the_reason_is_said(
     found = find([tmp_path / FILE_NAME], KEY.model_copy(update=change))
     assert found.entry is None
     assert reason in (found.reason or "")
+
+
+def test_the_key_has_the_quota_of_the_control_groups(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "read_cpu_quota", lambda: 2.0)
+    assert tuning_key(model, "CPU").cpu_quota == 2.0
 
 
 def test_a_broken_file_is_a_reason_and_is_never_overwritten(tmp_path: Path) -> None:
