@@ -106,9 +106,9 @@ async def test_the_budget_is_kept_within_a_fifth(budget_s: float) -> None:
 
 
 @pytest.mark.parametrize("budget_s", [60, 90, 120])
-@pytest.mark.parametrize("open_s", [6, 10])
+@pytest.mark.parametrize("open_s", [6, 10, 11])
 async def test_the_budget_is_kept_where_loading_is_slow(budget_s: float, open_s: float) -> None:
-    laboratory = ScriptedLaboratory({"c1": Script(alone=140)}, open_s=open_s)
+    laboratory = ScriptedLaboratory({"c0": Script(alone=140)}, open_s=open_s)
     began_s = laboratory.now_s
     outcome = await searched(laboratory, plan(candidates("c0", "c1", "c2", "c3"), budget_s=budget_s))
     assert laboratory.now_s - began_s < 1.2 * budget_s
