@@ -180,10 +180,13 @@ class Search:
     async def _run_group(self, group: Sequence[Entry], rounds: int, control: Trial) -> None:
         before_s = self._budget.took_s
         async with opened(self._laboratory, group, usual_s=self._load_s) as running:
-            self._load_s = max(self._load_s, (self._budget.took_s - before_s) / len(group))
+            loaded_s = self._budget.took_s - before_s
             for entry, trial in running:
                 await self._compare(entry, trial)
-            self._open_s = max(self._open_s, (self._budget.took_s - before_s) / len(group))
+            # How long it took to refuse one says nothing of the others.
+            if len(running) == len(group):
+                self._load_s = max(self._load_s, loaded_s / len(group))
+                self._open_s = max(self._open_s, (self._budget.took_s - before_s) / len(group))
             sound = [(entry, trial) for entry, trial in running if self._is_measured(entry)]
             for _ in range(rounds if sound else 0):
                 await measure_in_turn(control, sound)

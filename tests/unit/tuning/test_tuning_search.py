@@ -115,6 +115,12 @@ async def test_the_budget_is_kept_where_loading_is_slow(budget_s: float, open_s:
     assert outcome.took_s == laboratory.now_s - began_s
 
 
+async def test_one_that_is_refused_late_makes_nobody_expect_the_same_of_others() -> None:
+    laboratory = ScriptedLaboratory({"bad": Script(fails_at="open", open_s=60)})
+    outcome = await searched(laboratory, plan(candidates("bad", "a", "b", "c"), budget_s=300))
+    assert {one.candidate.name for one in outcome.ledger.entries if one.state == "not tried"} == set()
+
+
 async def test_a_budget_that_loading_takes_up_is_refused_with_one_that_is_enough() -> None:
     laboratory = ScriptedLaboratory({}, open_s=20)
     with pytest.raises(TuningError, match=r"loading takes 20\.0 s.*--budget 92s"):

@@ -18,13 +18,17 @@ REFERENCE = Candidate(name="reference")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """How a candidate behaves: its true figures, how far off its scores are, whether it fails, and when."""
+    """How a candidate behaves: its true figures, how far off its scores are, whether it fails, and when.
+
+    open_s: how long it loads, where that is not as long as the others.
+    """
 
     alone: float = 100.0
     together: float = 1000.0
     ttft_s: float = 0.1
     off: float = 0.05
     fails_at: str = ""
+    open_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -55,8 +59,8 @@ class ScriptedLaboratory:
     async def open(self, candidate: Candidate) -> "ScriptedTrial":
         if candidate.name == self.stuck and self.opened.count(self.stuck) >= self.stuck_after:
             await asyncio.Event().wait()
-        self.now_s += self.open_s
         script = self.scripts.get(candidate.name, Script())
+        self.now_s += self.open_s if script.open_s is None else script.open_s
         if script.fails_at == "open":
             raise CandidateError("scripted refusal")
         self.open_now.append(candidate.name)
