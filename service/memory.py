@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-PROC = Path("/proc")
-CGROUP = Path("/sys/fs/cgroup")
+from service.control_groups import CGROUP, PROC, control_groups, number_in, text_of
 
 # Version 1 writes "no limit" as 2**63 rounded down to a page; nothing real comes near.
 _UNLIMITED = 1 << 60
@@ -43,6 +42,7 @@ _V1 = _Version(
     limit="memory.limit_in_bytes", usage="memory.usage_in_bytes", reclaimable="total_inactive_file"
 )
 _V2 = _Version(limit="memory.max", usage="memory.current", reclaimable="inactive_file")
+_VERSIONS = {1: _V1, 2: _V2}
 
 
 def memory_limit_bytes(*, proc: Path = PROC, cgroup: Path = CGROUP) -> int:
@@ -71,50 +71,16 @@ def _machine(proc: Path) -> tuple[int, int]:
 
 def _limits(proc: Path, cgroup: Path) -> Iterator[tuple[int, int]]:
     """Give (limit, used), in bytes, of every control group above this process that has a limit."""
-    for version, folder in _groups(proc, cgroup):
-        limit = _number(folder / version.limit)
+    for number, folder in control_groups("memory", proc=proc, cgroup=cgroup):
+        version = _VERSIONS[number]
+        limit = number_in(folder / version.limit)
         if limit is not None and limit < _UNLIMITED:
             # Cached file pages count as used, but make way before the limit bites.
             reclaimable = _fields(folder / "memory.stat").get(version.reclaimable, 0)
-            yield limit, max(0, (_number(folder / version.usage) or 0) - reclaimable)
-
-
-def _groups(proc: Path, cgroup: Path) -> Iterator[tuple[_Version, Path]]:
-    for line in _text(proc / "self" / "cgroup").splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if not controllers:
-            yield from ((_V2, folder) for folder in _upwards(cgroup, path))
-        elif "memory" in controllers.split(","):
-            yield from ((_V1, folder) for folder in _upwards(cgroup / "memory", path))
-
-
-def _upwards(root: Path, path: str) -> Iterator[Path]:
-    """Give the group's folder and those above it.
-
-    In a container the path may be the host's, of which only the root is mounted: folders that
-    aren't there are no matter, and a path that leads out (`/../..`) stands for the root.
-    """
-    parts = [part for part in path.split("/") if part]
-    if ".." in parts:
-        parts = []
-    for length in range(len(parts), -1, -1):
-        yield root.joinpath(*parts[:length])
+            yield limit, max(0, (number_in(folder / version.usage) or 0) - reclaimable)
 
 
 def _fields(path: Path) -> dict[str, int]:
     """Read lines such as `MemTotal:  16 kB` or `inactive_file 4096`."""
-    words = (line.replace(":", " ").split() for line in _text(path).splitlines())
+    words = (line.replace(":", " ").split() for line in text_of(path).splitlines())
     return {word[0]: int(word[1]) for word in words if len(word) > 1 and word[1].isdecimal()}
-
-
-def _number(path: Path) -> int | None:
-    text = _text(path).strip()
-    return int(text) if text.isdecimal() else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return ""

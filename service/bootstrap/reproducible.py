@@ -1,5 +1,7 @@
 """The engine properties of reproducible mode, and what can't go with it."""
 
+from collections.abc import Mapping
+
 from service.errors import ConfigError
 from service.settings import ModelSettings
 
@@ -13,6 +15,8 @@ REPRODUCIBLE_PROPERTIES = {
 }
 # These win over KV_CACHE_PRECISION in the engine.
 _HALVES_OF_THE_CACHE = {"KEY_CACHE_PRECISION": "f32", "VALUE_CACHE_PRECISION": "f32"}
+# Each thread but one makes the engine run two requests of our own, so it must be known how many there are.
+_THREADS, _MOST_THREADS = "INFERENCE_NUM_THREADS", 9999
 
 
 def reproducible_backend(settings: ModelSettings) -> str:
@@ -40,4 +44,15 @@ def reproducible_properties(settings: ModelSettings, device: str) -> dict[str, s
                 f"{settings.path}: `properties` has {key} = {given[key]!r}, but `reproducible` = true needs "
                 f"{needed!r}: take {key} out of `properties`, or `reproducible` out of the model's settings"
             )
+    _check_threads(settings, given)
     return REPRODUCIBLE_PROPERTIES | given
+
+
+def _check_threads(settings: ModelSettings, given: Mapping[str, str]) -> None:
+    threads = given.get(_THREADS, "0")
+    # ASCII digits alone: the engine takes no others.
+    if not (threads.isascii() and threads.isdecimal() and len(threads) <= len(str(_MOST_THREADS))):
+        raise ConfigError(
+            f"{settings.path}: `properties` has {_THREADS} = {threads!r}, which is no whole number from 0 to "
+            f"{_MOST_THREADS}: set the number of threads, or take {_THREADS} out for one on each core"
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from service.bootstrap.models import default_cache_gib
-from service.cpu import read_cpu, within
+from service.cpu import read_cpu
 from service.engine.config import EngineConfig
 from service.errors import ConfigError
 from service.manifest import TOKENIZER_FILE, Manifest, read_manifest
@@ -44,7 +44,7 @@ def build_search(
     manifest = read_manifest(folder)
     _refuse(folder, manifest)
     settled = device or manifest.device
-    cpu = within(read_cpu(), len(os.sched_getaffinity(0)))
+    cpu = read_cpu(allowed=os.sched_getaffinity(0))
     plan = make_plan(objective, budget_s, device=settled, cpu=cpu)
     cache_gib = min(_MOST_CACHE_GIB, default_cache_gib(memory_limit_bytes() // _MOST_AT_ONCE))
     config = EngineConfig(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pydantic
 
-from service.cpu import read_cpu
+from service.cpu import read_cpu, read_cpu_quota
 from service.manifest import FILE_NAME
 
 _PACKAGES = ("openvino", "openvino-genai")
@@ -18,13 +18,15 @@ _PIECES, _PIECE_BYTES = 16, 64 * 2**10
 class TuningKey(pydantic.BaseModel):
     """A tuning is used where every field is the same.
 
-    cpus: those that this process may use. model_sha256: see `model_sha256`.
+    cpus: those that this process may use. cpu_quota: the CPUs' worth of time that its control groups allow,
+    None for no limit. model_sha256: see `model_sha256`.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
     cpu_model: str
     cpus: int
+    cpu_quota: float | None = None
     device: str
     model_sha256: str
     versions: dict[str, str]
@@ -35,6 +37,8 @@ class TuningKey(pydantic.BaseModel):
             return f"it is for another CPU ({self.cpu_model}; here {here.cpu_model})"
         if self.cpus != here.cpus:
             return f"it is for {self.cpus} CPUs, here are {here.cpus}"
+        if self.cpu_quota != here.cpu_quota:
+            return f"it is for {_quota(self.cpu_quota)}, here is {_quota(here.cpu_quota)}"
         if self.device != here.device:
             return f"it is for device {self.device}, here {here.device}"
         if self.model_sha256 != here.model_sha256:
@@ -49,6 +53,7 @@ def tuning_key(folder: Path, device: str) -> TuningKey:
     return TuningKey(
         cpu_model=read_cpu().model,
         cpus=len(os.sched_getaffinity(0)),
+        cpu_quota=read_cpu_quota(),
         device=device,
         model_sha256=model_sha256(folder),
         versions={name: _version(name) for name in _PACKAGES},
@@ -85,6 +90,10 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
+
+
+def _quota(cpus: float | None) -> str:
+    return "no CPU quota" if cpus is None else f"a quota of {cpus:g} CPUs"
 
 
 def _listed(versions: dict[str, str]) -> str:

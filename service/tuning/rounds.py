@@ -10,21 +10,25 @@ from service.tuning.errors import CandidateError
 from service.tuning.ledger import Entry
 from service.tuning.trial import Laboratory, Trial
 
-# A candidate's round may take so many times as long as the control's, and never less than the seconds: what
-# is so slow wins nothing, and would take the others' time.
+# A candidate may take so many times as long as the control, to load and for a round, and never less than the
+# seconds: what is so slow wins nothing, and would take the others' time.
 _MOST_TIMES, _LEAST_CUT_S = 10, 2.0
 
 
 @asynccontextmanager
 async def opened(
-    laboratory: Laboratory, entries: Sequence[Entry]
+    laboratory: Laboratory, entries: Sequence[Entry], *, usual_s: float | None = None
 ) -> AsyncIterator[list[tuple[Entry, Trial]]]:
-    """Run the candidates that the engine takes; what it refuses is noted as failed, and left out."""
+    """Run the candidates that the engine takes; what it refuses is noted as failed, and left out.
+
+    usual_s: how long one loads; what takes far longer is left out too. None where nobody knows yet.
+    """
+    most_s = None if usual_s is None else _most_s(usual_s)
     running: list[tuple[Entry, Trial]] = []
     try:
         for entry in entries:
             try:
-                running.append((entry, await laboratory.open(entry.candidate)))
+                running.append((entry, await _open_within(laboratory, entry, most_s)))
             except CandidateError as error:
                 _drop(entry, error)
         yield running
@@ -41,7 +45,7 @@ async def measure_in_turn(control: Trial, group: Sequence[tuple[Entry, Trial]]) 
     """
     began_s = time.monotonic()
     beside = await control.measure()
-    most_s = max(_LEAST_CUT_S, _MOST_TIMES * (time.monotonic() - began_s))
+    most_s = _most_s(time.monotonic() - began_s)
     for entry, trial in group:
         if entry.state == "failed":
             continue
@@ -52,6 +56,18 @@ async def measure_in_turn(control: Trial, group: Sequence[tuple[Entry, Trial]]) 
         else:
             entry.samples.append(sample)
             entry.control.append(beside)
+
+
+def _most_s(usual_s: float) -> float:
+    return max(_LEAST_CUT_S, _MOST_TIMES * usual_s)
+
+
+async def _open_within(laboratory: Laboratory, entry: Entry, most_s: float | None) -> Trial:
+    try:
+        async with asyncio.timeout(most_s):
+            return await laboratory.open(entry.candidate)
+    except TimeoutError as error:
+        raise CandidateError(f"not loaded {_MOST_TIMES} times as long as others take") from error
 
 
 async def _measure_within(trial: Trial, most_s: float) -> Sample:

@@ -1,10 +1,12 @@
 """Searches: successive halving in stages, everything measured beside what is used now."""
 
+import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.tuning.agreement import bound, distance
+from service.tuning.budget import Budget, finishes_within
 from service.tuning.candidate import Candidate
 from service.tuning.errors import CandidateError, TuningError
 from service.tuning.ledger import Entry, Ledger
@@ -42,18 +44,19 @@ class Search:
     def __init__(self, plan: Plan, laboratory: Laboratory, *, clock: Callable[[], float], tell: Tell) -> None:
         self._plan = plan
         self._laboratory = laboratory
-        self._clock = clock
+        self._budget = Budget(plan.budget_s, clock)
         self._tell = tell
         self._ledger = Ledger(plan.objective, plan.control)
         self._baselines = [self._ledger.entry(one) for one in plan.baselines]
         for entry in self._baselines:
             entry.is_baseline = True
-        self._began_s = clock()
         self._reference: list[float] = []
         self._bound = 0.0
-        # The longest that loading one candidate, and one round of one, took so far.
+        # The longest that loading one candidate, the same with its scores, and one round of one took so far.
+        self._load_s = 0.0
         self._open_s = 0.0
         self._round_s = 0.0
+        self._final_rounds = 0
 
     async def run(self) -> Outcome:
         """Search until the budget is spent.
@@ -62,60 +65,93 @@ class Search:
             TuningError: the model does not run, or the budget is too small for it.
         """
         try:
-            self._tell("reading the reference", [])
-            async with opened(self._laboratory, [Entry(candidate=self._plan.reference)]) as reference:
-                trial = _only(reference, self._plan.reference)
-                self._reference = await trial.logprobs()
-            async with opened(self._laboratory, [self._ledger.control]) as control:
-                return await self._search(_only(control, self._plan.control))
+            async with asyncio.timeout(self._budget.left_s) as loading:
+                self._reference = await self._read_reference()
+                before_s = self._budget.took_s
+                async with opened(self._laboratory, [self._ledger.control]) as control:
+                    self._load_s = self._budget.took_s - before_s
+                    trial = _only(control, self._plan.control)
+                    await self._prepare(trial)
+                    loading.reschedule(None)
+                    return await self._search(trial)
+        except TimeoutError as error:
+            if not loading.expired():
+                raise
+            raise TuningError(
+                f"the budget of {self._plan.budget_s:g} s was over before the model had loaded twice, for "
+                "the reference and as it is used now: give it several times as much with --budget"
+            ) from error
         except CandidateError as error:
             raise TuningError(
                 f"the engine fails with the settings that are used now: {error.message}"
             ) from error
 
-    async def _search(self, control: Trial) -> Outcome:
+    async def _read_reference(self) -> list[float]:
+        self._tell("reading the reference", [])
+        async with opened(self._laboratory, [Entry(candidate=self._plan.reference)]) as reference:
+            return await _only(reference, self._plan.reference).logprobs()
+
+    async def _prepare(self, control: Trial) -> None:
         own = self._ledger.control
         own.distance = distance(self._reference, await control.logprobs())
         self._bound = bound(own.distance)
-        await self._fit_rounds(control)
-        best = own
+        # Two were loaded, and scored the text.
+        self._open_s = self._budget.took_s / 2
+        await self._timed_round(control)
+        self._laboratory.fit_rounds(self._plan.budget_s / _ROUNDS_WANTED)
+        await self._timed_round(control)
+        self._refuse_too_small()
+
+    def _refuse_too_small(self) -> None:
+        """See that one candidate can be tried, and measured in the end."""
+        one_tried_s = self._open_s + 2 * self._round_s
+        wanted_s = self._budget.took_s + one_tried_s + self._final_s(1)
+        rounds_s = _LEAST_ROUNDS * self._round_s
+        if not self._budget.has_for(wanted_s) or rounds_s > self._plan.budget_s:
+            raise TuningError(
+                f"loading takes {self._load_s:.1f} s and one round {self._round_s:.1f} s with this model: "
+                f"give it at least --budget {math.ceil(max(wanted_s, rounds_s))}s"
+            )
+
+    async def _search(self, control: Trial) -> Outcome:
+        best = self._ledger.control
         for stage in self._plan.stages:
             best = await self._run_stage(stage, best, control)
         return await self._decide(best, control)
 
-    async def _fit_rounds(self, control: Trial) -> None:
-        await self._timed_round(control)
-        self._laboratory.fit_rounds(self._plan.budget_s / _ROUNDS_WANTED)
-        await self._timed_round(control)
-        if self._plan.budget_s < _LEAST_ROUNDS * self._round_s:
-            least_s = math.ceil(_LEAST_ROUNDS * self._round_s)
-            raise TuningError(
-                f"one round takes {self._round_s:.1f} s with this model: give it at least --budget {least_s}s"
-            )
-
     async def _timed_round(self, control: Trial) -> None:
-        began_s = self._clock()
+        before_s = self._budget.took_s
         await control.measure()
-        self._round_s = self._clock() - began_s
+        self._round_s = self._budget.took_s - before_s
+
+    def _final_s(self, candidates: int) -> float:
+        """What the final measurement of so many takes at least."""
+        return candidates * self._load_s + _LEAST_FINAL_ROUNDS * (candidates + 1) * self._round_s
 
     async def _run_stage(self, stage: Stage, best: Entry, control: Trial) -> Entry:
         """Halve the stage's candidates until one is left, or its time is over; give the best so far."""
-        final_s = self._began_s + (1 - _FINAL_SHARE) * self._plan.budget_s
-        deadline_s = min(self._clock() + stage.share * self._plan.budget_s, final_s)
+        left_s = self._budget.left_s - max(_FINAL_SHARE * self._plan.budget_s, self._final_s(1))
+        deadline_s = self._budget.took_s + min(stage.share * self._plan.budget_s, left_s)
         entries = [self._ledger.entry(one) for one in stage.vary(best.candidate)]
         if stage is self._plan.stages[0]:
             entries = [*self._baselines, *entries]
+        await finishes_within(left_s, lambda: self._halve(stage.name, entries, control, deadline_s))
+        for entry in entries:
+            if not entry.samples and entry.state in ("waiting", "running"):
+                entry.state, entry.note = "not tried", "the budget was spent"
+        return self._best_of(best, entries)
+
+    async def _halve(self, stage: str, entries: list[Entry], control: Trial, deadline_s: float) -> None:
         left, rounds = entries, 1
         while left:
-            left = await self._run_rung(stage.name, left, rounds, control, deadline_s)
-            if len(left) < 2 or self._clock() >= deadline_s:
+            left = await self._run_rung(stage, left, rounds, control, deadline_s)
+            if len(left) < 2 or self._budget.took_s >= deadline_s:
                 break
             ranked = sorted(left, key=self._ledger.score, reverse=True)
             left = ranked[: math.ceil(len(ranked) / 2)]
             for entry in ranked[len(left) :]:
                 entry.state = "out"
             rounds *= 2
-        return self._best_of(best, entries)
 
     def _best_of(self, best: Entry, entries: list[Entry]) -> Entry:
         # One that had a single round beside others that had more won nothing but a draw of luck.
@@ -130,26 +166,27 @@ class Search:
             group = entries[begin : begin + size]
             waiting = [one.candidate.name for one in entries[begin:]]
             if not self._has_time(group, rounds, deadline_s):
-                for entry in entries[begin:]:
-                    if not entry.samples:
-                        entry.state, entry.note = "not tried", "the budget was spent"
+                group = [one for one in group if one.is_baseline and not one.samples]
+            if not group:
                 break
             self._tell(f"{stage}, {rounds} round{'s' if rounds > 1 else ''} each", waiting)
             await self._run_group(group, rounds, control)
         return [one for one in entries if one.samples and self._ledger.may_win(one)]
 
     def _has_time(self, group: Sequence[Entry], rounds: int, deadline_s: float) -> bool:
-        if any(one.is_baseline and not one.samples for one in group):
-            return True
         expected_s = len(group) * self._open_s + rounds * (len(group) + 1) * self._round_s
-        return self._clock() + expected_s <= deadline_s
+        return self._budget.took_s + expected_s <= deadline_s
 
     async def _run_group(self, group: Sequence[Entry], rounds: int, control: Trial) -> None:
-        began_s = self._clock()
-        async with opened(self._laboratory, group) as running:
+        before_s = self._budget.took_s
+        async with opened(self._laboratory, group, usual_s=self._load_s) as running:
+            loaded_s = self._budget.took_s - before_s
             for entry, trial in running:
                 await self._compare(entry, trial)
-            self._open_s = max(self._open_s, (self._clock() - began_s) / len(group))
+            # How long it took to refuse one says nothing of the others.
+            if len(running) == len(group):
+                self._load_s = max(self._load_s, loaded_s / len(group))
+                self._open_s = max(self._open_s, (self._budget.took_s - before_s) / len(group))
             sound = [(entry, trial) for entry, trial in running if self._is_measured(entry)]
             for _ in range(rounds if sound else 0):
                 await measure_in_turn(control, sound)
@@ -173,21 +210,37 @@ class Search:
 
     async def _decide(self, best: Entry, control: Trial) -> Outcome:
         """Measure the best beside the control and the baselines until the time is over."""
-        wanted = [best] if best is not self._ledger.control else []
-        group = [*wanted, *(one for one in self._baselines if one is not best and one.state != "failed")]
-        group = group[: self._laboratory.most_at_once - 1]
+        group = self._finalists(best)
         self._tell("the best against what is used now", [one.candidate.name for one in group])
-        deadline_s = self._began_s + self._plan.budget_s
-        for entry in group:
-            entry.samples.clear()
-            entry.control.clear()
-        async with opened(self._laboratory, group) as running:
+        earlier = [len(one.samples) for one in group]
+        if group:
+            await finishes_within(self._budget.most_left_s, lambda: self._run_final(group, control))
+        if self._final_rounds >= _LEAST_FINAL_ROUNDS:
+            for entry, count in zip(group, earlier, strict=True):
+                del entry.samples[:count], entry.control[:count]
+        return self._outcome(best)
+
+    def _finalists(self, best: Entry) -> list[Entry]:
+        """The best, and those of the baselines for which there are places and time; one at least."""
+        wanted = [best] if best is not self._ledger.control else []
+        others = [one for one in self._baselines if one is not best and one.state != "failed"]
+        others = others[: self._laboratory.most_at_once - 1 - len(wanted)]
+        group = [*wanted, *others]
+        while len(group) > 1 and self._final_s(len(group)) > self._budget.left_s:
+            group.pop()
+        return group
+
+    async def _run_final(self, group: Sequence[Entry], control: Trial) -> None:
+        async with opened(self._laboratory, group, usual_s=self._load_s) as running:
+            for entry, _ in running:
+                if entry.state == "not tried":
+                    entry.state, entry.note = "running", ""
+            expected_s = (len(running) + 1) * self._round_s
             for done in range(_MOST_FINAL_ROUNDS):
-                expected_s = (len(group) + 1) * self._round_s
-                if done >= _LEAST_FINAL_ROUNDS and self._clock() + expected_s > deadline_s:
+                if done >= _LEAST_FINAL_ROUNDS and expected_s > self._budget.left_s:
                     break
                 await measure_in_turn(control, running)
-        return self._outcome(best)
+                self._final_rounds += 1
 
     def _outcome(self, best: Entry) -> Outcome:
         reason = self._why_not(best)
@@ -198,7 +251,7 @@ class Search:
             ledger=self._ledger,
             bound=self._bound,
             reason=reason or "better than what is used now beyond noise",
-            took_s=self._clock() - self._began_s,
+            took_s=self._budget.took_s,
         )
 
     def _why_not(self, best: Entry) -> str:
@@ -207,6 +260,8 @@ class Search:
             return "nothing was better than what is used now"
         if not best.samples or not self._ledger.may_win(best):
             return f"{best.candidate.name} failed in the end: {best.note}"
+        if self._final_rounds < _LEAST_FINAL_ROUNDS:
+            return f"{best.candidate.name} was best, but the budget was spent before that could be measured"
         if not is_beyond_noise(self._plan.objective, best.samples, best.control):
             return f"{best.candidate.name} was best, but not beyond noise"
         if not self._ledger.keeps_enough(best):

@@ -32,7 +32,7 @@ def command(model: Path, *options: str) -> list[str]:
 
 def test_what_was_tuned_is_kept_and_the_service_runs_with_it_and_says_so(model: Path, tmp_path: Path) -> None:
     done = subprocess.run(
-        command(model, "--budget", "30s", "--json"), capture_output=True, text=True, timeout=300, check=False
+        command(model, "--budget", "60s", "--json"), capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

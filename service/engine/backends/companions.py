@@ -7,11 +7,16 @@ requests than threads, attention is added up thread by thread, in an order that 
 real ones: one, or as many as are wanting to the number of threads.
 """
 
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import openvino
 import openvino_genai as genai
+
+from service.engine.backends.probe import no_room, step_until, whole_cache
+from service.errors import ConfigError
 
 _PROMPT_TEXT = "a a"
 _PROMPT = openvino.Tensor(np.array([(1, 1)], dtype=np.int64))
@@ -24,6 +29,11 @@ _FIRST_ID = 1 << 62
 # Long enough that a partly empty block of its counts for little.
 _PROBE_TEXT = "a" + " a" * 479
 _PROBE_TOKENS = 4
+# Far more steps than there are tokens in it, were each computed in a step of its own.
+_PROBE_STEPS = 1000
+_SETTING = "`reproducible`"
+# The part of the KV cache that they may take: of less than a quarter real requests would run one by one.
+_MOST_SHARE = 0.75
 
 
 def most_companions(threads: int) -> int:
@@ -34,6 +44,24 @@ def most_companions(threads: int) -> int:
 def companion_tokens(threads: int) -> int:
     """What they take of the KV cache, at most."""
     return most_companions(threads) * (_TOKENS + _BLOCK_TOKENS)
+
+
+def tokens_beside(cache_tokens: int, threads: int, *, cache_gib: int) -> int:
+    """What they leave of a KV cache of `cache_gib` GiB, which holds `cache_tokens`.
+
+    Raises:
+        ConfigError: too little for real requests.
+    """
+    taken, most = companion_tokens(threads), _MOST_SHARE * cache_tokens
+    if taken <= most:
+        return cache_tokens - taken
+    most_threads = 1 + int(most / companion_tokens(2))
+    fewer = f", or set INFERENCE_NUM_THREADS to {most_threads} at most in `properties`"
+    raise ConfigError(
+        f"`cache_gib` = {cache_gib} holds {cache_tokens} tokens with this model, and `reproducible` = true "
+        f"takes {taken} of them for requests of its own beside {threads} threads: raise `cache_gib` to at "
+        f"least {math.ceil(cache_gib * taken / most)}{fewer if most_threads > 1 else ''}"
+    )
 
 
 class Companions:
@@ -72,17 +100,30 @@ class Companions:
             handle.cancel()
         self._handles.clear()
 
-    def measure_cache(self) -> int:
-        """The tokens that the KV cache holds: the engine tells only which part of it is in use."""
+    def measure_cache(self, cache_gib: int) -> int:
+        """The tokens that the KV cache of `cache_gib` GiB holds.
+
+        Raises:
+            ConfigError: fewer than it takes to tell.
+            EngineError: the engine does not let it be told.
+        """
         ids = self._pipeline.get_tokenizer().encode(_PROBE_TEXT).input_ids
         handle = self._request(_PROBE_TEXT, ids, max_new_tokens=_PROBE_TOKENS)
-        while not handle.can_read():
-            self._pipeline.step()
+
+        def is_thrown_out() -> bool:
+            return bool(handle.get_status() == genai.GenerationStatus.IGNORED)
+
+        self._step_until(lambda: handle.can_read() or is_thrown_out())
+        tokens = int(ids.shape[-1])
+        if is_thrown_out():
+            raise no_room(cache_gib, tokens)
         used: float = self._pipeline.get_metrics().cache_usage / 100
         handle.cancel()
-        while self._pipeline.has_non_finished_requests():
-            self._pipeline.step()
-        return int(ids.shape[-1] / used)
+        self._step_until(lambda: not self._pipeline.has_non_finished_requests())
+        return whole_cache(tokens, used, setting=_SETTING)
+
+    def _step_until(self, is_over: Callable[[], bool]) -> None:
+        step_until(is_over, self._pipeline.step, most=_PROBE_STEPS, setting=_SETTING)
 
     def _request(self, text: str, ids: openvino.Tensor, *, max_new_tokens: int) -> "genai.GenerationHandle":
         config = genai.GenerationConfig()

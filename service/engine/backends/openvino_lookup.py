@@ -6,11 +6,14 @@ request waits here until the cache can hold it to its last token. And its prefix
 name of guesses that were wrong: a later prompt that holds such a guess gets another text's KV cache.
 """
 
+from typing import Protocol
+
 from service.domain import GenerationRequest, Sampling
 from service.engine.backends.openvino import OpenVINOBackend
+from service.engine.backends.probe import no_room, step_until, whole_cache
 from service.engine.backends.room import Room, RoomQueue
 from service.engine.config import EngineConfig
-from service.engine.protocol import EngineEvent
+from service.engine.protocol import Backend, EngineEvent, Failed, HasCache
 from service.errors import ConfigError
 
 # Tokens of a block of the KV cache: 32 on CPUs, where the engine was tried; 16 on GPUs.
@@ -21,6 +24,13 @@ _LEAST_BLOCK_TOKENS = 16
 _MOST_GUESSING = 4
 _PROBE_ID = 0
 _PROBE = GenerationRequest(prompt_ids=[0], sampling=Sampling(max_new_tokens=2, ignore_eos=True))
+# Far more than two tokens take.
+_PROBE_STEPS = 100
+_SETTING = "`prompt_lookup`"
+
+
+class Measurable(Backend, HasCache, Protocol):
+    """A backend whose KV cache can be measured."""
 
 
 class OpenVINOLookupBackend:
@@ -32,7 +42,7 @@ class OpenVINOLookupBackend:
         self._inner = OpenVINOBackend(config)
         self._guesses = config.prompt_lookup
         room = Room(
-            blocks=_count_blocks(self._inner),
+            blocks=count_blocks(self._inner, config.cache_gib),
             block_tokens=_BLOCK_TOKENS.get(config.device, _LEAST_BLOCK_TOKENS),
         )
         # Even alone a request that fills the cache would end the engine.
@@ -77,11 +87,20 @@ class OpenVINOLookupBackend:
         return request.prompt_tokens + request.sampling.max_new_tokens + self._guesses + 1
 
 
-def _count_blocks(inner: OpenVINOBackend) -> int:
-    """Run a request of one block, and see which part of the cache it takes: the engine tells nothing else."""
+def count_blocks(inner: Measurable, cache_gib: int) -> int:
+    """Run a request of one block, and see which part of the cache it takes.
+
+    Raises:
+        ConfigError: the cache has no room for it.
+        EngineError: the engine does not let it be told.
+    """
     inner.add(_PROBE_ID, _PROBE)
-    ratio = 0.0
-    while inner.running():
-        inner.step()
-        ratio = max(ratio, inner.cache_ratio())
-    return int(1 / ratio)
+    ratios: list[float] = []
+
+    def step() -> None:
+        if any(isinstance(event, Failed) for event in inner.step()):
+            raise no_room(cache_gib, _LEAST_BLOCK_TOKENS)
+        ratios.append(inner.cache_ratio())
+
+    step_until(lambda: not inner.running(), step, most=_PROBE_STEPS, setting=_SETTING)
+    return whole_cache(1, max(ratios, default=0.0), setting=_SETTING)

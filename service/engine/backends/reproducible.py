@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from service.domain import GenerationRequest
-from service.engine.backends.companions import Companions, companion_tokens, most_companions
+from service.engine.backends.companions import Companions, most_companions, tokens_beside
 from service.engine.backends.openvino import OpenVINOBackend
 from service.engine.backends.room import Room, RoomQueue
 from service.engine.config import EngineConfig
@@ -26,10 +26,18 @@ class ReproducibleBackend:
 
     def __init__(self, config: EngineConfig) -> None:
         threads = int(config.properties.get(_THREADS, "0")) or len(os.sched_getaffinity(0))
-        most_running = config.max_running + most_companions(threads)
-        self._engine = OpenVINOBackend(replace(config, max_running=most_running))
+        # Companions have a token each in every step: what was asked for is for the real requests.
+        most = most_companions(threads)
+        self._engine = OpenVINOBackend(
+            replace(
+                config,
+                max_running=config.max_running + most,
+                max_batched_tokens=config.max_batched_tokens + most,
+            )
+        )
         self._companions = Companions(self._engine.pipeline, Path(config.model_path), threads)
-        room = Room(blocks=self._companions.measure_cache() - companion_tokens(threads))
+        cache_tokens = self._companions.measure_cache(config.cache_gib)
+        room = Room(blocks=tokens_beside(cache_tokens, threads, cache_gib=config.cache_gib))
         self._queue = RoomQueue(room, self._begin, tokens=_tokens, takes_oversized=True)
 
     def add(self, request_id: int, request: GenerationRequest) -> None:

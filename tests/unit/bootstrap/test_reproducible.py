@@ -61,6 +61,19 @@ def test_a_property_against_it_is_refused_with_key_value_and_remedy(
     assert f"needs '{needed}': take {key} out of `properties`" in message
 
 
+@pytest.mark.parametrize("threads", ["many", "", "-2", "2.5", "²", "10000"])
+def test_threads_that_are_no_number_are_refused_with_key_value_and_remedy(threads: str) -> None:
+    message = refusal(model(properties={"INFERENCE_NUM_THREADS": threads}))
+    assert message.startswith(f"some-model: `properties` has INFERENCE_NUM_THREADS = {threads!r}")
+    assert "no whole number from 0 to 9999: set the number of threads" in message
+
+
+@pytest.mark.parametrize("threads", ["0", "2", "9999"])
+def test_a_number_of_threads_is_kept(threads: str) -> None:
+    properties = engine_config(model(properties={"INFERENCE_NUM_THREADS": threads}), "CPU").properties
+    assert properties["INFERENCE_NUM_THREADS"] == threads
+
+
 @pytest.mark.parametrize("device", ["GPU", "NPU", "AUTO", "HETERO:GPU,CPU"])
 def test_a_device_that_it_was_not_verified_on_is_refused(device: str) -> None:
     message = refusal(model(), device)

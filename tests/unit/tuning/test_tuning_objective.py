@@ -1,6 +1,8 @@
+from pathlib import Path
+
 import pytest
 
-from service.cpu import Cpu, within
+from service.cpu import Cpu, read_cpu
 from service.tuning.agreement import bound, distance
 from service.tuning.allowed import beyond_allowed
 from service.tuning.candidate import Candidate, Gain, Sample, gain
@@ -135,8 +137,15 @@ def test_all_that_can_be_found_may_be_stored() -> None:
         assert beyond_allowed(one.properties, **limits) is None
 
 
-def test_threads_are_of_the_cores_that_the_process_may_use() -> None:
-    counts = [
-        one.properties.get("INFERENCE_NUM_THREADS") for one in tried(within(cpu(physical=8, logical=16), 4))
-    ]
-    assert set(counts) == {None, "3"}
+def test_threads_are_of_the_cores_that_the_process_may_use(tmp_path: Path) -> None:
+    # Eight cores of two hyper-threads each; the second ones are numbered after all first ones.
+    blocks = [f"processor : {number}\nphysical id : 0\ncore id : {number % 8}\n" for number in range(16)]
+    (tmp_path / "cpuinfo").write_text("\n".join(blocks))
+
+    def counts(allowed: set[int]) -> set[str | None]:
+        machine = read_cpu(allowed=allowed, proc=tmp_path, sys=tmp_path)
+        return {one.properties.get("INFERENCE_NUM_THREADS") for one in tried(machine)}
+
+    assert counts({0, 1, 2, 3}) == {None, "3"}
+    # Two cores, both threads of each.
+    assert counts({0, 1, 8, 9}) == {None, "1", "4"}

@@ -105,6 +105,72 @@ async def test_the_budget_is_kept_within_a_fifth(budget_s: float) -> None:
     assert laboratory.now_s - began_s < 1.2 * budget_s
 
 
+@pytest.mark.parametrize("budget_s", [60, 90, 120])
+@pytest.mark.parametrize("open_s", [6, 10, 11])
+async def test_the_budget_is_kept_where_loading_is_slow(budget_s: float, open_s: float) -> None:
+    laboratory = ScriptedLaboratory({"c0": Script(alone=140)}, open_s=open_s)
+    began_s = laboratory.now_s
+    outcome = await searched(laboratory, plan(candidates("c0", "c1", "c2", "c3"), budget_s=budget_s))
+    assert laboratory.now_s - began_s < 1.2 * budget_s
+    assert outcome.took_s == laboratory.now_s - began_s
+
+
+async def test_one_that_is_refused_late_makes_nobody_expect_the_same_of_others() -> None:
+    laboratory = ScriptedLaboratory({"bad": Script(fails_at="open", open_s=60)})
+    outcome = await searched(laboratory, plan(candidates("bad", "a", "b", "c"), budget_s=300))
+    assert {one.candidate.name for one in outcome.ledger.entries if one.state == "not tried"} == set()
+
+
+async def test_a_budget_that_loading_takes_up_is_refused_with_one_that_is_enough() -> None:
+    laboratory = ScriptedLaboratory({}, open_s=20)
+    with pytest.raises(TuningError, match=r"loading takes 20\.0 s.*--budget 92s"):
+        await searched(laboratory, plan(candidates("a"), budget_s=60))
+    assert laboratory.open_now == []
+
+
+def stuck(name: str, *, after: int = 0) -> ScriptedLaboratory:
+    return ScriptedLaboratory(
+        {name: Script(alone=150)},
+        open_s=0.001,
+        score_s=0.001,
+        round_s=0.001,
+        least_round_s=0.0001,
+        stuck=name,
+        stuck_after=after,
+    )
+
+
+async def test_a_model_that_does_not_load_within_the_budget_ends_the_search() -> None:
+    with pytest.raises(TuningError, match=r"the budget of 0\.1 s was over before the model had loaded twice"):
+        await searched(stuck(CONTROL.name), plan(candidates("a"), budget_s=0.1))
+
+
+async def test_a_candidate_that_never_loads_is_cut_off_and_the_search_comes_to_its_end() -> None:
+    outcome = await searched(stuck("a"), plan(candidates("a"), budget_s=0.2))
+    assert (entry(outcome, "a").state, entry(outcome, "a").note) == ("not tried", "the budget was spent")
+    assert outcome.winner.candidate == CONTROL
+    # Nothing was left to compare it with but these.
+    assert entry(outcome, DEFAULTS.name).samples
+    assert entry(outcome, DEFAULTS.name).state == "running"
+
+
+async def test_a_best_one_that_does_not_load_again_is_not_chosen_and_its_figures_are_kept() -> None:
+    outcome = await searched(stuck("a", after=1), plan(candidates("a"), budget_s=0.2))
+    assert outcome.winner.candidate == CONTROL
+    assert outcome.reason == "a was best, but the budget was spent before that could be measured"
+    assert entry(outcome, "a").samples
+
+
+async def test_a_candidate_that_loads_far_longer_than_others_leaves_them_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rounds, "_LEAST_CUT_S", 0.01)
+    found = [Entry(candidate=Candidate(name=name)) for name in ("a", "b")]
+    async with rounds.opened(stuck("a"), found, usual_s=0.001) as running:
+        assert [one.candidate.name for one, _ in running] == ["b"]
+    assert (found[0].state, found[0].note) == ("failed", "not loaded 10 times as long as others take")
+
+
 async def test_what_the_budget_did_not_reach_is_named() -> None:
     names = [f"c{index}" for index in range(40)]
     outcome = await searched(ScriptedLaboratory({}), plan(candidates(*names), budget_s=60))
@@ -114,7 +180,7 @@ async def test_what_the_budget_did_not_reach_is_named() -> None:
 
 async def test_a_budget_too_small_for_the_model_is_refused_with_one_that_is_not() -> None:
     laboratory = ScriptedLaboratory({}, round_s=8, least_round_s=8)
-    with pytest.raises(TuningError, match="--budget 80s"):
+    with pytest.raises(TuningError, match="--budget 91s"):
         await searched(laboratory, plan(candidates("a"), budget_s=30))
 
 

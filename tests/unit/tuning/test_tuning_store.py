@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ import pytest
 from service.bootstrap.engine_properties import choose
 from service.errors import ConfigError
 from service.settings import ModelSettings
+from service.tuning import identity
 from service.tuning.candidate import EXACT
 from service.tuning.identity import TuningKey, model_sha256, tuning_key
 from service.tuning.store import FILE_NAME, TuningEntry, check, find, places, read, write
@@ -59,6 +61,7 @@ def test_an_entry_is_found_again_and_replaced_by_the_next_of_its_key(tmp_path: P
     [
         ({"cpu_model": "d"}, "another CPU (c; here d)"),
         ({"cpus": 4}, "2 CPUs, here are 4"),
+        ({"cpu_quota": 1.5}, "no CPU quota, here is a quota of 1.5 CPUs"),
         ({"device": "GPU"}, "device CPU, here GPU"),
         ({"model_sha256": "b" * 64}, "the model changed"),
         ({"versions": {"openvino": "2"}}, "other versions (openvino 1; here openvino 2)"),
@@ -71,6 +74,11 @@ def test_an_entry_of_something_else_is_not_used_and_the_reason_is_said(
     found = find([tmp_path / FILE_NAME], KEY.model_copy(update=change))
     assert found.entry is None
     assert reason in (found.reason or "")
+
+
+def test_the_key_has_the_quota_of_the_control_groups(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "read_cpu_quota", lambda: 2.0)
+    assert tuning_key(model, "CPU").cpu_quota == 2.0
 
 
 def test_a_broken_file_is_a_reason_and_is_never_overwritten(tmp_path: Path) -> None:
@@ -102,6 +110,45 @@ def test_a_file_that_can_not_be_written_anywhere_says_what_to_do(tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="--output FILE"):
         write([tmp_path / "file" / FILE_NAME], entry())
+
+
+def test_each_place_that_may_not_be_written_is_told_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path, *_content: object, **_options: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    # Root may write anywhere, and these tests may be root's.
+    monkeypatch.setattr(Path, "write_text", refuse)
+    paths = [tmp_path / "first" / FILE_NAME, tmp_path / "second.json"]
+    with pytest.raises(ConfigError) as error:
+        write(paths, entry())
+    assert error.value.message == (
+        f"the tuning can't be written ({paths[0]}: Permission denied; {paths[1]}: Permission denied); "
+        "name a file with --output FILE"
+    )
+
+
+def test_a_place_that_may_not_be_written_is_told_before_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda _folder, _mode: False)
+    with pytest.raises(ConfigError, match="can't be written, so no result could be kept") as error:
+        check([tmp_path / FILE_NAME, tmp_path / "second.json"])
+    assert error.value.message.startswith(f"{tmp_path / FILE_NAME} can't")
+
+
+def test_a_file_that_may_not_be_read_is_told_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / FILE_NAME
+    write([path], entry())
+
+    def refuse(_path: Path, _mode: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert find([path], KEY).reason == f"{path} can't be read: Permission denied"
 
 
 def test_the_models_hash_sees_graph_weights_and_manifest_and_no_tuning(model: Path) -> None:

@@ -1,5 +1,6 @@
 """A laboratory without engines: scripted speeds, and a clock that only it moves."""
 
+import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,36 +18,49 @@ REFERENCE = Candidate(name="reference")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """How a candidate behaves: its true figures, how far off its scores are, whether it fails, and when."""
+    """How a candidate behaves: its true figures, how far off its scores are, whether it fails, and when.
+
+    open_s: how long it loads, where that is not as long as the others.
+    """
 
     alone: float = 100.0
     together: float = 1000.0
     ttft_s: float = 0.1
     off: float = 0.05
     fails_at: str = ""
+    open_s: float | None = None
 
 
 @dataclass(slots=True)
 class ScriptedLaboratory:
-    """Each load takes 2 s, each score 1 s, each round `round_s`; figures vary by `noise`."""
+    """Loads, scores and rounds take seconds of its own clock; figures vary by `noise`.
+
+    Of the candidate `stuck` no load ends from the time on at which it was loaded `stuck_after` times.
+    """
 
     scripts: Mapping[str, Script]
     noise: float = 0.0
     most_at_once: int = 3
     now_s: float = 1000.0
+    open_s: float = 2.0
+    score_s: float = 1.0
     round_s: float = 3.0
     least_round_s: float = 0.5
     open_now: list[str] = field(default_factory=list)
     opened: list[str] = field(default_factory=list)
     most_open: int = 0
+    stuck: str = ""
+    stuck_after: int = 0
     draw: random.Random = field(default_factory=lambda: random.Random(1))
 
     def clock(self) -> float:
         return self.now_s
 
     async def open(self, candidate: Candidate) -> "ScriptedTrial":
-        self.now_s += 2
+        if candidate.name == self.stuck and self.opened.count(self.stuck) >= self.stuck_after:
+            await asyncio.Event().wait()
         script = self.scripts.get(candidate.name, Script())
+        self.now_s += self.open_s if script.open_s is None else script.open_s
         if script.fails_at == "open":
             raise CandidateError("scripted refusal")
         self.open_now.append(candidate.name)
@@ -75,7 +89,7 @@ class ScriptedTrial:
         )
 
     async def logprobs(self) -> list[float]:
-        self.laboratory.now_s += 1
+        self.laboratory.now_s += self.laboratory.score_s
         off = 0.0 if self.name == REFERENCE.name else self.script.off
         return [-1.0 + off, -2.0 - off]
 
