@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from service.api.rendering import finish_headers, start_headers, to_answer, to_frames
+from service.api.rendering import GenerateStream, finish_headers, start_headers, to_answer
 from service.api.wire import GenerateBody
-from service.domain import Answer, Finish, PromptToken, Start, Timings, Token
+from service.domain import Answer, Finish, GenerationEvent, PromptToken, Start, Timings, Token
 
 TOKENS = [
     Token(id=1, text="a", piece="a", logprob=None, special=False),
@@ -25,17 +25,29 @@ FINISH = Finish(
 )
 
 
-def read(frames: list[bytes]) -> list[dict[str, Any]]:
-    for frame in frames:
-        assert frame.startswith(b"data: {")
-        assert frame.endswith(b"}\n\n")
-        assert frame.count(b"\n") == 2
-    return [json.loads(frame.removeprefix(b"data: ")) for frame in frames]
+def body(**parameters: Any) -> GenerateBody:
+    return GenerateBody.model_validate({"inputs": "prompt ", "parameters": parameters})
+
+
+def read(frames: bytes) -> list[dict[str, Any]]:
+    *events, rest = frames.split(b"\n\n")
+    assert rest == b""
+    for event in events:
+        assert event.startswith(b"data: {")
+        assert event.endswith(b"}")
+        assert b"\n" not in event
+    return [json.loads(event.removeprefix(b"data: ")) for event in events]
+
+
+def streamed(*batch: GenerationEvent, **parameters: Any) -> list[dict[str, Any]]:
+    stream = GenerateStream(body(**parameters))
+    return read(stream.add(0, batch) + stream.end())
 
 
 def test_each_token_is_an_event_and_the_last_one_carries_the_answer() -> None:
-    events = read(to_frames([*TOKENS, FINISH], 4, ""))
-    assert [event["index"] for event in events] == [4, 5, 6]
+    stream = GenerateStream(body())
+    events = read(stream.add(0, TOKENS[:1]) + stream.add(0, [*TOKENS[1:], FINISH]))
+    assert [event["index"] for event in events] == [1, 2, 3]
     assert [event["generated_text"] for event in events] == [None, None, "a"]
     assert [event["details"] for event in events[:-1]] == [None, None]
     assert events[-1]["details"] == {
@@ -49,16 +61,12 @@ def test_each_token_is_an_event_and_the_last_one_carries_the_answer() -> None:
 
 def test_a_batch_in_the_middle_of_a_stream_has_no_answer() -> None:
     start = Start(prompt_tokens=7, seed=None, queue_s=0)
-    assert [event["generated_text"] for event in read(to_frames([start, *TOKENS[:2]], 1, ""))] == [None] * 2
+    assert [event["generated_text"] for event in streamed(start, *TOKENS[:2])] == [None] * 2
 
 
 def test_a_line_end_in_a_token_does_not_break_its_frame() -> None:
     token = Token(id=1, text="a\r\n\n\u2028b", piece="a\r\n\n\u2028b", logprob=None, special=False)
-    assert read(to_frames([token], 1, ""))[0]["token"]["text"] == "a\r\n\n\u2028b"
-
-
-def body(**parameters: Any) -> GenerateBody:
-    return GenerateBody.model_validate({"inputs": "prompt ", "parameters": parameters})
+    assert streamed(token)[0]["token"]["text"] == "a\r\n\n\u2028b"
 
 
 def rendered(*answers: Answer, **parameters: Any) -> Any:
@@ -66,7 +74,7 @@ def rendered(*answers: Answer, **parameters: Any) -> Any:
 
 
 def test_the_full_text_is_the_prompt_before_the_answer() -> None:
-    assert read(to_frames([*TOKENS, FINISH], 1, "prompt "))[-1]["generated_text"] == "prompt a"
+    assert streamed(*TOKENS, FINISH, return_full_text=True)[-1]["generated_text"] == "prompt a"
     answer = Answer(tokens=TOKENS, finish=FINISH)
     assert rendered(answer, return_full_text=True)["generated_text"] == "prompt a"
     assert rendered(answer)["generated_text"] == "a"
@@ -126,5 +134,5 @@ def test_headers_of_several_answers_count_all_of_their_tokens() -> None:
 def test_the_top_token_is_the_chosen_one() -> None:
     details = rendered(scored("a", -0.5), details=True, top_n_tokens=1)["details"]
     assert details["top_tokens"] == [details["tokens"]]
-    events = read(to_frames([TOKENS[1]], 1, "", has_top_tokens=True))
+    events = streamed(TOKENS[1], top_n_tokens=1)
     assert events[0]["top_tokens"] == [events[0]["token"]]
