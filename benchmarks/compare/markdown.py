@@ -105,6 +105,8 @@ def _notes(results: CompareResults) -> Iterator[str]:
                 notes.append(
                     f"{label} at {level.concurrency} at once: {tokens} tokens came in {events} events."
                 )
+            if retried := sum(one.retried for one in found.rounds):
+                notes.append(f"{label} at {level.concurrency} at once: {retried} requests were sent again.")
             if found.disturbed_rounds:
                 notes.append(
                     f"{label} at {level.concurrency} at once: other processes took over a twentieth of the "

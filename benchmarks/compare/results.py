@@ -36,7 +36,8 @@ class Round:
 
     `prompt_tokens` is of all requests, by the server's count. `events` are those that brought text: as many
     as tokens, unless a server sends several tokens at once. `others_cpu_s` is the CPU that went to anything
-    but this contender and the client; None where the contender's own CPU is not known.
+    but this contender and the client; None where the contender's own CPU is not known. `retried` requests
+    were lost unread, and sent again.
     """
 
     wall_s: float
@@ -50,6 +51,7 @@ class Round:
     itl_p99_s: float
     cpu_s: float | None
     others_cpu_s: float | None
+    retried: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -118,6 +118,8 @@ def _show_failures(stage: Stage, console: Console) -> None:
     if seen.failures:
         kinds = ", ".join(f"{kind}: {count}" for kind, count in sorted(seen.failures.items()))
         console.print(f"[bold red]{escape(stage.arrival)} failures[/] {escape(kinds)}", highlight=False)
+    if seen.retried:
+        console.print(f"{escape(stage.arrival)}: {seen.retried} requests were lost unread, and sent again")
     for reason in seen.reasons:
         console.print(f"  {escape(reason)}", highlight=False, soft_wrap=True)
     if stage.was_stopped:

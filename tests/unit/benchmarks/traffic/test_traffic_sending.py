@@ -42,6 +42,7 @@ GOOD = HEAD + token() + LAST + b"0\r\n\r\n"
 ANSWERS = {
     "good": GOOD,
     "cut": HEAD + token(),
+    "drop": b"",
     "refused": b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\nno",
     "garbled": HEAD + b"3\r\n???\r\nzz\r\n",
     "short": HEAD + SHORT + b"0\r\n\r\n",
@@ -78,7 +79,7 @@ class Misbehaving:
             await asyncio.sleep(STALL_S if way == "stall" else 0)
         writer.write(ANSWERS.get(way, GOOD))
         await writer.drain()
-        return way not in ("cut", "once")
+        return way not in ("cut", "once", "drop")
 
 
 @contextmanager
@@ -184,6 +185,13 @@ def test_a_server_that_hangs_up_after_each_answer_is_asked_on_a_new_connection()
     with misbehaving("once") as target:
         result = send(job(target, Closed(concurrency=2, limit=Limit(requests=20)), warm_up=2))
     assert kinds(result) == {"good": 20}
+
+
+def test_a_request_that_is_lost_unread_is_sent_again_and_counted() -> None:
+    with misbehaving("good", "drop", "good") as target:
+        result = send(job(target, Closed(concurrency=1, limit=Limit(requests=2))))
+    assert (kinds(result), result.retried) == ({"good": 2}, 1)
+    assert measure(result, None).retried == 1
 
 
 def test_warming_up_is_not_counted() -> None:
