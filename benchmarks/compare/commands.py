@@ -7,12 +7,15 @@ import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from benchmarks.command_line import SeedOption, WordsOption, out, progress_bar, say_line
 from service.errors import ConfigError
+
+if TYPE_CHECKING:
+    from benchmarks.compare.settings import CompareSettings
 
 _RECORD = "compare.json"
 _TABLES = "compare.md"
@@ -41,6 +44,14 @@ def compare(
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each, after one to warm up.")] = 5,
     prompt_words: WordsOption = 32,
     seed: SeedOption = 1,
+    tuning: Annotated[
+        bool,
+        typer.Option(
+            "--tuning",
+            help="Let tiber-serve use what its `tune` found for the model. Else tuning = false: its "
+            "defaults, as the peers run with theirs.",
+        ),
+    ] = False,
     token: Annotated[
         str | None, typer.Option(help="What servers of openai: know us by.", envvar="VALID_TOKEN")
     ] = None,
@@ -58,11 +69,20 @@ def compare(
     (SIGSTOP) between their turns. One that fails is named and left out.
     """
     from benchmarks.compare.records import parse_record, read_record
+    from benchmarks.compare.settings import CompareSettings
 
     if from_record is not None:
         _show(read_record(from_record), output_dir)
         return
-    record = _measure(contender, concurrency, tokens, rounds, prompt_words, seed, token)
+    settings = CompareSettings(
+        concurrencies=tuple(concurrency or (1, 4, 16, 64, 100)),
+        tokens=tokens,
+        prompt_words=prompt_words,
+        rounds=rounds,
+        seed=seed,
+        uses_tuning=tuning,
+    )
+    record = _measure(contender, settings, token)
     if output_dir is not None:
         from benchmarks.record import write_record
 
@@ -73,30 +93,14 @@ def compare(
         raise typer.Exit(1)
 
 
-def _measure(
-    texts: list[str] | None,
-    concurrencies: list[int] | None,
-    tokens: int,
-    rounds: int,
-    prompt_words: int,
-    seed: int,
-    token: str | None,
-) -> dict[str, Any]:
+def _measure(texts: list[str] | None, settings: "CompareSettings", token: str | None) -> dict[str, Any]:
     from benchmarks.compare.records import KIND
-    from benchmarks.compare.settings import CompareSettings
     from benchmarks.compare.turns import compare as run
     from benchmarks.compare.turns import turns
     from benchmarks.peers.contender import parse_choice
     from benchmarks.peers.models import contenders, default_choices
     from benchmarks.record import make_record, read_environment
 
-    settings = CompareSettings(
-        concurrencies=tuple(concurrencies or (1, 4, 16, 64, 100)),
-        tokens=tokens,
-        prompt_words=prompt_words,
-        rounds=rounds,
-        seed=seed,
-    )
     if len(set(settings.concurrencies)) < len(settings.concurrencies):
         raise ConfigError("a concurrency is asked for twice")
     found = contenders([parse_choice(text) for text in texts] if texts else default_choices(), say_line)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 from benchmarks import load
 from benchmarks.compare.entrant import Entrant, entrants
@@ -37,19 +38,20 @@ def compare(
         BenchmarkError: the client's process can't be started.
     """
     everyone = entrants(contenders)
+    enter = partial(Entrant.enter, token=token, uses_tuning=settings.uses_tuning, say=say)
     with ExitStack() as stack:
         client: Client = Peer(load.serve)
         stack.callback(client.close)
         client.wait_ready(_CLIENT_READY_S)
         for entrant in everyone:
             if not entrant.is_sized:
-                entrant.enter(stack, max(settings.concurrencies), token=token, say=say)
+                enter(entrant, stack, max(settings.concurrencies))
         levels = []
         for concurrency in settings.concurrencies:
             with ExitStack() as sized:
                 for entrant in everyone:
                     if entrant.is_sized:
-                        entrant.enter(sized, concurrency, token=token, say=say)
+                        enter(entrant, sized, concurrency)
                 _watch_idle(everyone)
                 levels.append(_level(everyone, client, concurrency, settings, advance, say))
     return CompareResults(sides=[entrant.side() for entrant in everyone], levels=levels)
