@@ -84,6 +84,7 @@ def run(
     from benchmarks.traffic.report import show_traffic
     from benchmarks.traffic.run import Plan, Teller, run_plan
     from benchmarks.traffic.schedules import read_arrival
+    from benchmarks.traffic.served import OWN, check_served
     from benchmarks.traffic.settings import read_dialect, read_extra
     from benchmarks.traffic.slo import Slo
     from benchmarks.traffic.workloads import Workload
@@ -105,6 +106,7 @@ def run(
             seed=seed,
         )
         name = "trace" if arrival.startswith("trace:") else arrival
+        served = OWN if url is None else check_served(target, model, model_name) if model else None
         results = run_plan(plan, schedule, name, Teller(say=say_line, progress=_tell))
     show_traffic(results, out)
     settings = {
@@ -121,11 +123,14 @@ def run(
         "timeout_s": timeout_s,
         "seed": seed,
         "own_server": url is None,
+        "model_served": served,
     }
     record = make_record(
         kind="traffic", environment=environment, settings=settings, results=results, model=model
     )
-    finish(record, output, has_failed=bool(results.failed))
+    if not results.answered:
+        say_line("nothing was measured: no request was answered")
+    finish(record, output, has_failed=bool(results.failed) or not results.answered)
 
 
 def read_limit(requests: int | None, duration: str | None, *, is_trace: bool) -> "Limit":

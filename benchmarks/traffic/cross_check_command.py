@@ -59,6 +59,7 @@ def cross_check(
     from benchmarks.traffic.cross_check import CrossCheck, CrossCheckSettings
     from benchmarks.traffic.paced_server import paced_server
     from benchmarks.traffic.report import show_cross_check
+    from benchmarks.traffic.served import OWN, PACED, check_served
     from benchmarks.traffic.settings import first_model
 
     if paced and url is not None:
@@ -75,12 +76,13 @@ def cross_check(
         paced_server() if paced else _on_cores_of_its_own(url, token, model, timeout_s=300.0) as target,
         CrossCheck(target, model, first_model(target), guidellm) as check,
     ):
+        served = PACED if paced else OWN if url is None else check_served(target, model, None)
         results = check.run(settings, say_line)
     show_cross_check(results, out)
     record = make_record(
         kind="cross-check",
         environment=environment,
-        settings={**asdict(settings), "paced": paced},
+        settings={**asdict(settings), "paced": paced, "model_served": served},
         results=results,
         model=model,
     )

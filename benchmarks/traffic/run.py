@@ -55,6 +55,11 @@ class TrafficResults:
         """Requests that failed, in all stages."""
         return sum(sum(stage.measures.failures.values()) for stage in self.stages)
 
+    @property
+    def answered(self) -> int:
+        """Requests that were answered whole, in all stages."""
+        return sum(stage.measures.answered for stage in self.stages)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Teller:
