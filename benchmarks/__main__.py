@@ -22,6 +22,7 @@ from benchmarks.command_line import (
     WordsOption,
     err,
     finish,
+    finite,
     out,
     progress_bar,
     say_line,
@@ -69,7 +70,9 @@ def overhead(
     rounds: Annotated[int, typer.Option(min=1, help="Pairs of measurements, after one to warm up.")] = 5,
     prompt_words: WordsOption = 32,
     cache_gib: Annotated[int, typer.Option(min=1, help="KV cache of each side in GiB.")] = 2,
-    probes_per_s: Annotated[float, typer.Option(min=0.1, help="Probes of /health a second.")] = 20.0,
+    probes_per_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="Probes of /health a second.")
+    ] = 20.0,
     probed_from: Annotated[int, typer.Option(help="Least number of requests at once that is probed.")] = 2,
     seed: SeedOption = 1,
     output: OutputOption = None,
@@ -113,7 +116,9 @@ def burst(
     requests: Annotated[int, typer.Option(min=1, help="Requests to send at once.")] = 200,
     tokens: Annotated[int, typer.Option(min=1, help="Tokens each asks for.")] = 64,
     prompt_words: WordsOption = 32,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="After so long a request counts as hung.")] = 60.0,
+    timeout_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="After so long a request counts as hung.")
+    ] = 60.0,
     seed: SeedOption = 1,
     output: OutputOption = None,
 ) -> None:
@@ -142,8 +147,12 @@ def crash(
     streams: Annotated[int, typer.Option(min=1, help="Streams to open.")] = 20,
     tokens: Annotated[int, typer.Option(min=2, help="Tokens each asks for: more than come in time.")] = 2000,
     prompt_words: WordsOption = 32,
-    end_limit_s: Annotated[float, typer.Option(help="Seconds from the kill to the last stream's end.")] = 1.0,
-    answer_limit_s: Annotated[float, typer.Option(help="Seconds from the kill to a good answer.")] = 15.0,
+    end_limit_s: Annotated[
+        float, typer.Option(callback=finite, help="Seconds from the kill to the last stream's end.")
+    ] = 1.0,
+    answer_limit_s: Annotated[
+        float, typer.Option(callback=finite, help="Seconds from the kill to a good answer.")
+    ] = 15.0,
     seed: SeedOption = 1,
     output: OutputOption = None,
 ) -> None:
@@ -182,7 +191,7 @@ def structured(
     tokens: Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")] = 200,
     prompt_words: WordsOption = 16,
     timeout_s: Annotated[
-        float, typer.Option(min=0.1, help="After so long a request counts as hung.")
+        float, typer.Option(callback=finite, min=0.1, help="After so long a request counts as hung.")
     ] = 120.0,
     seed: SeedOption = 1,
     output: OutputOption = None,

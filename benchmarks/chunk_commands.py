@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import ModelOption, OutputOption, SeedOption, finish, out, progress_bar
+from benchmarks.command_line import ModelOption, OutputOption, SeedOption, finish, finite, out, progress_bar
 
 if TYPE_CHECKING:
     from benchmarks.chunk import ChunkResults
@@ -29,7 +29,9 @@ def chunks(
     ] = None,
     streams: Annotated[int, typer.Option(min=1, help="Streams that decode all the time.")] = 8,
     arrivals: Annotated[int, typer.Option(min=1, help="Long prompts of one round.")] = 5,
-    interval_s: Annotated[float, typer.Option(min=0.01, help="Seconds between two of them.")] = 3.0,
+    interval_s: Annotated[
+        float, typer.Option(callback=finite, min=0.01, help="Seconds between two of them.")
+    ] = 3.0,
     arrival_tokens: Annotated[int, typer.Option(min=1, help="Tokens each of them generates.")] = 8,
     prompt_words: Annotated[int, typer.Option(min=4, help="Words of each, about a token each.")] = 1300,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each size, in turns.")] = 2,

@@ -1,6 +1,7 @@
 """What the benchmarks' commands share: common options, where they print, the bar, the end."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,27 @@ ModelOption = Annotated[Path, MODEL]
 OutputOption = Annotated[Path | None, typer.Option(help="Also write the results to this JSON file.")]
 SeedOption = Annotated[int, typer.Option(help="Decides the prompts.")]
 WordsOption = Annotated[int, typer.Option(min=4, help="Words of a prompt, each about a token.")]
+
+
+def finite(value: float) -> float:
+    """Refuse what no limit refuses: nan is neither below nor above one, and no wait is infinite."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number")
+    return value
+
+
+def given(context: typer.Context, *, but: Collection[str]) -> list[str]:
+    """The options, by their parameters' names, that the command line itself gave, `but` those."""
+    return [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in but and _is_given(context, parameter.name or "")
+    ]
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import ModelOption, OutputOption, SeedOption, finish, out, progress_bar
+from benchmarks.command_line import ModelOption, OutputOption, SeedOption, finish, finite, out, progress_bar
 
 if TYPE_CHECKING:
     from benchmarks.scaling import ScalingResults
@@ -42,7 +42,10 @@ def scaling(
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each combination, in turns.")] = 1,
     cache_gib: Annotated[int, typer.Option(min=1, help="KV cache in GiB: all requests must fit.")] = 2,
     timeout_s: Annotated[
-        float, typer.Option(min=0.1, help="Seconds a request may take: many long prompts take minutes.")
+        float,
+        typer.Option(
+            callback=finite, min=0.1, help="Seconds a request may take: many long prompts take minutes."
+        ),
     ] = 600.0,
     seed: SeedOption = 1,
     output: OutputOption = None,

@@ -16,6 +16,7 @@ from benchmarks.command_line import (
     SeedOption,
     WordsOption,
     finish,
+    finite,
     out,
     progress_bar,
 )
@@ -33,7 +34,9 @@ def vision(
     streams: Annotated[int, typer.Option(min=1, help="Streams of text at once.")] = 16,
     tokens: Annotated[int, typer.Option(min=2, help="Tokens each stream generates, exactly.")] = 256,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each side, after one to warm up.")] = 5,
-    arrivals_per_s: Annotated[float, typer.Option(min=0.1, help="Other requests a second.")] = 2.0,
+    arrivals_per_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="Other requests a second.")
+    ] = 2.0,
     arrival_tokens: Annotated[int, typer.Option(min=1, help="Tokens of each of these.")] = 16,
     picture_side: Annotated[
         int, typer.Option(min=1, max=1024, help="Width and height of the pictures.")
@@ -80,7 +83,9 @@ def vision_accuracy(
     gguf: Annotated[
         Path | None, typer.Option(help="For that, the default language model's file, else fetched.")
     ] = None,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 120.0,
+    timeout_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="Seconds a request may take.")
+    ] = 120.0,
     output: OutputOption = None,
 ) -> None:
     """Ask the demo vision model about pictures that it has never seen, and count the right answers."""
@@ -123,7 +128,9 @@ def fuzz_images(
     files: Annotated[int, typer.Option(min=1, help="Broken and mutated pictures to send.")] = 10_000,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 8,
     warm_up: Annotated[int, typer.Option(min=0, help="Files sent before memory is looked at.")] = 200,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 120.0,
+    timeout_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="Seconds a request may take.")
+    ] = 120.0,
     seed: Annotated[int, typer.Option(help="Decides the mutations.")] = 1,
     output: OutputOption = None,
 ) -> None:

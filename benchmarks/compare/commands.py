@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.command_line import SeedOption, WordsOption, out, progress_bar, say_line
+from benchmarks.command_line import SeedOption, WordsOption, given, out, progress_bar, say_line
 from service.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def compare(
+    context: typer.Context,
     contender: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,6 +73,8 @@ def compare(
     from benchmarks.compare.settings import CompareSettings
 
     if from_record is not None:
+        if ignored := given(context, but=("from_record", "output_dir")):
+            raise ConfigError(f"--from measures nothing, so leave out {', '.join(ignored)}")
         _show(read_record(from_record), output_dir)
         return
     settings = CompareSettings(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import OutputOption, err, finish, out, say_line
+from benchmarks.command_line import OutputOption, err, finish, finite, out, say_line
 from service.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,7 +60,10 @@ def run(
     arrival: Annotated[str, typer.Option(help=_ARRIVALS)] = "closed:8",
     requests: Annotated[int | None, typer.Option(min=1, help="Requests, of each stage of a sweep.")] = None,
     duration: Annotated[
-        str | None, typer.Option(help="Time to send in, such as 30s or 2m. Default without --requests: 30s.")
+        str | None,
+        typer.Option(
+            help="Time to send in, of each stage of a sweep: 30s, 2m. Default without --requests: 30s."
+        ),
     ] = None,
     slo: Annotated[
         str | None, typer.Option(help="Objectives that goodput keeps: ttft=500ms,itl=100ms; also tpot, e2e.")
@@ -75,7 +78,9 @@ def run(
     extra: Annotated[
         str | None, typer.Option(help="JSON added to each body (tgi: to its parameters).")
     ] = None,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Seconds until a request has failed.")] = 300.0,
+    timeout_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="Seconds until a request has failed.")
+    ] = 300.0,
     seed: Annotated[int, typer.Option(help="Decides prompts, lengths and arrivals.")] = 1,
     output: OutputOption = None,
 ) -> None:

@@ -7,7 +7,7 @@ from random import Random
 from tokenizers import Tokenizer
 
 from benchmarks.traffic.lengths import Lengths
-from benchmarks.traffic.specs import Form, read_spec
+from benchmarks.traffic.specs import Form, read_spec, whole
 from benchmarks.workload import WORDS
 from service.errors import ConfigError, ModelFolderError
 from service.manifest import TOKENIZER_FILE
@@ -94,7 +94,7 @@ class Workload:
             ModelFolderError: the model's tokenizer is missing or broken.
         """
         name, values = read_spec(spec, FORMS, WHAT)
-        _check(spec, values)
+        _check(spec, name, values)
         vocabulary = Vocabulary.of_model(model) if model else Vocabulary()
         prefix = (
             vocabulary.text(Random(f"{seed}/prefix"), int(values["prefix"])) if "prefix" in values else ""
@@ -119,11 +119,12 @@ class Workload:
         )
 
 
-def _check(spec: str, values: dict[str, float]) -> None:
-    for key, value in values.items():
-        if not key.endswith("_sigma") and key not in ("in", "out") and value != int(value):
-            raise ConfigError(f"the {WHAT} {spec!r}: {key} is a whole number, not {value:g}")
-    for least, most in (("in_min", "in_max"), ("out_min", "out_max")):
+def _check(spec: str, name: str, values: dict[str, float]) -> None:
+    # A median may lie between two numbers of tokens.
+    fractions = ("in", "out", "in_sigma", "out_sigma") if name == "lognormal" else ()
+    for key in values.keys() - fractions:
+        whole(values[key], f"the {WHAT} {spec!r}: {key}")
+    for least, most in (("in_min", "in_max"), ("out_min", "out_max"), ("in", "in_max"), ("out", "out_max")):
         if values.get(least, 0) > values.get(most, values.get(least, 0)):
             raise ConfigError(f"the {WHAT} {spec!r}: {least} is more than {most}")
     if any(0 < values.get(key, 1) < 1 for key in ("in", "out", "side")):

@@ -143,6 +143,27 @@ def test_records_from_before_weights_and_tuning_were_told_are_read(results: Comp
     assert "| INT8 (OpenVINO IR) |" in render(parse_record(old))
 
 
+def test_options_that_would_be_ignored_beside_a_record_are_refused(
+    results: CompareResults, tmp_path: Path
+) -> None:
+    file = tmp_path / "old.json"
+    file.write_text(json.dumps(record(results)))
+    options = ["--rounds", "5", "--contender", "vllm", "--tuning"]
+
+    done = CliRunner().invoke(app, ["compare", "--from", str(file), *options])
+
+    assert isinstance(done.exception, ConfigError)
+    assert done.exception.message == "--from measures nothing, so leave out --contender, --rounds, --tuning"
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_no_option_takes_a_number_that_is_none(value: str) -> None:
+    done = CliRunner().invoke(app, ["run", "--url", "http://127.0.0.1:1", "--timeout-s", value])
+
+    assert done.exit_code == 2
+    assert "finite" in done.output
+
+
 def test_nothing_measured_renders_too(tmp_path: Path) -> None:
     file = tmp_path / "none.json"
     file.write_text(json.dumps(record(CompareResults(sides=[LOST], levels=[]))))
