@@ -1,6 +1,7 @@
 """What the benchmarks' commands share: common options, where they print, the bar, the end."""
 
 import math
+import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,20 @@ err = Console(stderr=True)
 MODEL = typer.Option(help="Folder of a converted model.", exists=True, file_okay=False)
 ModelOption = Annotated[Path, MODEL]
 OutputOption = Annotated[Path | None, typer.Option(help="Also write the results to this JSON file.")]
+RunIdOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Decides the prompts' words beside --seed. Drawn if left out, so that no prefix cache knows the "
+        "prompts from an earlier run; that of a record sends its prompts again.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option(help="Decides the prompts.")]
 WordsOption = Annotated[int, typer.Option(min=4, help="Words of a prompt, each about a token.")]
+
+
+def draw_run_id() -> str:
+    """A `--run-id` where none is given."""
+    return secrets.token_hex(4)
 
 
 def finite(value: float) -> float:

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.command_line import SeedOption, WordsOption, given, out, progress_bar, say_line
+from benchmarks.command_line import (
+    RunIdOption,
+    SeedOption,
+    WordsOption,
+    draw_run_id,
+    given,
+    out,
+    progress_bar,
+    say_line,
+)
 from service.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,6 +54,7 @@ def compare(
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each, after one to warm up.")] = 5,
     prompt_words: WordsOption = 32,
     seed: SeedOption = 1,
+    run_id: RunIdOption = None,
     tuning: Annotated[
         bool,
         typer.Option(
@@ -83,6 +93,7 @@ def compare(
         prompt_words=prompt_words,
         rounds=rounds,
         seed=seed,
+        run_id=run_id or draw_run_id(),
         uses_tuning=tuning,
     )
     record = _measure(contender, settings, token)

@@ -10,6 +10,7 @@ _LEAST_REQUESTS = 3
 class CompareSettings:
     """Each measurement has requests of exactly `tokens` tokens; each round new prompts, the same for all.
 
+    `run_id` is a part of the seed: servers that run already may know the prompts of an earlier run.
     `uses_tuning` when our own servers might take what `tiber-serve tune` found; earlier records, which do not
     tell, are of servers that might.
     """
@@ -19,6 +20,7 @@ class CompareSettings:
     prompt_words: int
     rounds: int
     seed: int
+    run_id: str = ""
     uses_tuning: bool = True
 
     def requests(self, concurrency: int) -> int:

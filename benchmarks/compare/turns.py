@@ -87,7 +87,7 @@ def _level(
     for turn in range(settings.rounds + 1):
         is_warm_up = turn == 0
         prompts = make_texts(
-            seed=f"{settings.seed}/{concurrency}/{turn}",
+            seed=f"{settings.seed}/{settings.run_id}/{concurrency}/{turn}",
             count=settings.requests(concurrency),
             words=settings.prompt_words,
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import OutputOption, err, finish, finite, out, say_line
+from benchmarks.command_line import OutputOption, RunIdOption, draw_run_id, err, finish, finite, out, say_line
 from service.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ def run(
     timeout_s: Annotated[
         float, typer.Option(callback=finite, min=0.1, help="Seconds until a request has failed.")
     ] = 300.0,
-    seed: Annotated[int, typer.Option(help="Decides prompts, lengths and arrivals.")] = 1,
+    seed: Annotated[int, typer.Option(help="Decides lengths and arrivals, and with --run-id the words.")] = 1,
+    run_id: RunIdOption = None,
     output: OutputOption = None,
 ) -> None:
     """Load a server; tell latencies, throughput and failures as clients saw them. Ctrl-C ends it early."""
@@ -94,10 +95,11 @@ def run(
     from benchmarks.traffic.slo import Slo
     from benchmarks.traffic.workloads import Workload
 
+    run_id = run_id or draw_run_id()
     limit = read_limit(requests, duration, is_trace=arrival.startswith("trace:"))
     schedule, more = read_arrival(arrival, limit, seed=seed), read_extra(extra)
     objectives = Slo.from_spec(slo) if slo else None
-    asked = Workload.from_spec(workload, seed=seed, model=model)
+    asked = Workload.from_spec(workload, seed=seed, model=model, part=run_id)
     environment = read_environment(with_bandwidth=True)
     with serving(url, token, model, timeout_s) as target:
         plan = Plan(
@@ -127,6 +129,7 @@ def run(
         "extra": more,
         "timeout_s": timeout_s,
         "seed": seed,
+        "run_id": run_id,
         "own_server": url is None,
         "model_served": served,
     }

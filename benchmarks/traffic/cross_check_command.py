@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import OutputOption, finish, out, say_line
+from benchmarks.command_line import OutputOption, RunIdOption, draw_run_id, finish, out, say_line
 from benchmarks.traffic.commands import TokenOption, UrlOption, serving
 from service.errors import ConfigError
 
@@ -49,7 +49,8 @@ def cross_check(
     ] = None,
     requests: Annotated[int, typer.Option(min=1, help="Requests of each turn.")] = 32,
     rounds: Annotated[int, typer.Option(min=1, help="Pairs of turns.")] = 3,
-    seed: Annotated[int, typer.Option(help="Decides the prompts.")] = 1,
+    seed: Annotated[int, typer.Option(help="Decides lengths, and with --run-id the words.")] = 1,
+    run_id: RunIdOption = None,
     output: OutputOption = None,
 ) -> None:
     """Compare our figures with guidellm's, in turns on one server; exit code 1 if they are over 5% apart."""
@@ -70,6 +71,7 @@ def cross_check(
         requests=requests,
         rounds=rounds,
         seed=seed,
+        run_id=run_id or draw_run_id(),
     )
     environment = read_environment()
     with (

@@ -77,16 +77,20 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Requests without end, each decided by `seed` and its number alone."""
+    """Requests without end. `seed` and a request's number decide its lengths; `part` its words, too.
+
+    So another part has other prompts of the same lengths: no prefix cache has them from an earlier one.
+    """
 
     lengths: Lengths
     vocabulary: Vocabulary
     seed: int
+    part: str = ""
     prefix: str = ""
     picture_side: int | None = None
 
     @classmethod
-    def from_spec(cls, spec: str, *, seed: int, model: Path | None) -> "Workload":
+    def from_spec(cls, spec: str, *, seed: int, model: Path | None, part: str = "") -> "Workload":
         """Read a specification; prompts are counted in `model`'s tokens, without one in words.
 
         Raises:
@@ -97,25 +101,28 @@ class Workload:
         _check(spec, name, values)
         vocabulary = Vocabulary.of_model(model) if model else Vocabulary()
         prefix = (
-            vocabulary.text(Random(f"{seed}/prefix"), int(values["prefix"])) if "prefix" in values else ""
+            vocabulary.text(Random(f"{seed}/{part}/prefix"), int(values["prefix"]))
+            if "prefix" in values
+            else ""
         )
         return cls(
             lengths=Lengths.of(name, values),
             vocabulary=vocabulary,
             seed=seed,
+            part=part,
             prefix=prefix,
             picture_side=int(values["side"]) if "side" in values else None,
         )
 
     def ask(self, number: int | str) -> Ask:
         """The request of that number."""
-        chance = Random(f"{self.seed}/{number}")
-        tokens = self.lengths.prompt.draw(chance) - self.vocabulary.added_tokens
-        text = self.vocabulary.text(chance, tokens)
+        lengths, content = Random(f"{self.seed}/{number}"), Random(f"{self.seed}/{self.part}/{number}")
+        tokens = self.lengths.prompt.draw(lengths) - self.vocabulary.added_tokens
+        text = self.vocabulary.text(content, tokens)
         return Ask(
             text=f"{self.prefix} {text}" if self.prefix else text,
-            output_tokens=self.lengths.output.draw(chance),
-            picture=None if self.picture_side is None else _picture(chance, self.picture_side),
+            output_tokens=self.lengths.output.draw(lengths),
+            picture=None if self.picture_side is None else _picture(content, self.picture_side),
         )
 
 

@@ -53,8 +53,9 @@ ANSWERS = {
 class Misbehaving:
     """Answers request by request as `ways` has it, over and over; `stall` holds up everyone for a while."""
 
-    def __init__(self, ways: list[str]) -> None:
+    def __init__(self, ways: list[str], bodies: list[bytes]) -> None:
         self._ways = ways
+        self._bodies = bodies
         self._served = 0
         self._free = asyncio.Lock()
 
@@ -69,7 +70,8 @@ class Misbehaving:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection stays open."""
         head = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        self._bodies.append(await reader.readexactly(length))
         way = self._ways[self._served % len(self._ways)]
         self._served += 1
         if way == "hang":
@@ -83,12 +85,14 @@ class Misbehaving:
 
 
 @contextmanager
-def misbehaving(*ways: str) -> Iterator[Target]:
-    """The server, in a thread, for its clients run in other processes or loops."""
+def misbehaving(*ways: str, bodies: list[bytes] | None = None) -> Iterator[Target]:
+    """The server, in a thread, for its clients run in other processes or loops; it adds to `bodies`."""
     loop = asyncio.new_event_loop()
 
     async def start() -> asyncio.Server:
-        return await asyncio.start_server(Misbehaving(list(ways)).serve, "127.0.0.1", 0)
+        return await asyncio.start_server(
+            Misbehaving(list(ways), [] if bodies is None else bodies).serve, "127.0.0.1", 0
+        )
 
     async def stop() -> None:
         server.close()
@@ -224,12 +228,15 @@ def test_an_interrupt_ends_the_load_with_what_was_measured() -> None:
 
 def test_a_sweep_goes_from_one_client_to_many_and_offers_rates_between() -> None:
     teller = Teller(say=lambda _: None, progress=lambda _: None)
-    with misbehaving("good") as target:
+    bodies: list[bytes] = []
+    with misbehaving("good", bodies=bodies) as target:
         results = run_plan(plan(target, Limit(requests=5)), Sweep(steps=2, concurrency=4), "sweep", teller)
     first, second, *rates = results.stages
     assert (first.arrival, second.arrival, len(rates)) == ("closed:1", "closed:4", 2)
     assert all(stage.offered_per_s for stage in rates)
     assert all(stage.measures.answered == 5 for stage in results.stages)
+    # A prompt that came before would be answered from the server's prefix cache.
+    assert len(set(bodies)) == len(bodies) == 4 * 5 + 1 + 4
 
 
 def test_a_server_of_known_latencies_is_measured_as_it_is() -> None:

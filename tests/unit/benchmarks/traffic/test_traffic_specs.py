@@ -43,6 +43,17 @@ def test_the_same_seed_makes_the_same_requests_and_another_makes_others() -> Non
     assert workload("sharegpt").ask(3) != workload("sharegpt", seed=2).ask(3)
 
 
+def test_another_part_has_other_words_of_the_same_lengths() -> None:
+    spec = "uniform:in_min=5,in_max=50"
+    parts = [Workload.from_spec(spec, seed=1, model=None, part=part) for part in ("a", "b", "a")]
+    first, second, again = ([one.ask(number) for number in range(50)] for one in parts)
+    assert first == again
+    assert not {ask.text for ask in first} & {ask.text for ask in second}
+    assert [(words(ask), ask.output_tokens) for ask in first] == [
+        (words(ask), ask.output_tokens) for ask in second
+    ]
+
+
 def test_uniform_lengths_stay_within_their_bounds() -> None:
     found = asks("uniform:in_min=5,in_max=8,out_min=2,out_max=3", 200)
     assert {words(ask) for ask in found} == {5, 6, 7, 8}
