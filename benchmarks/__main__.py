@@ -19,15 +19,20 @@ from benchmarks.command_line import (
     ModelOption,
     OutputOption,
     SeedOption,
+    TokenEnvOption,
+    TokenOption,
     WordsOption,
     err,
     finish,
     finite,
     out,
     progress_bar,
+    read_credentials,
+    running_at,
     say_line,
 )
 from benchmarks.compare import commands as compare_commands
+from benchmarks.credentials import Credentials
 from benchmarks.peers import commands as peer_commands
 from benchmarks.reproducible import commands as reproducible_commands
 from benchmarks.roofline import command as roofline_command
@@ -111,7 +116,8 @@ def overhead(
 @app.command()
 def burst(
     url: Annotated[str | None, typer.Option(help="A running server: http://HOST:PORT.")] = None,
-    token: Annotated[str | None, typer.Option(help="The token that it knows.", envvar="VALID_TOKEN")] = None,
+    token: TokenOption = None,
+    token_env: TokenEnvOption = None,
     model: Annotated[Path | None, MODEL] = None,
     requests: Annotated[int, typer.Option(min=1, help="Requests to send at once.")] = 200,
     tokens: Annotated[int, typer.Option(min=1, help="Tokens each asks for.")] = 64,
@@ -131,7 +137,7 @@ def burst(
         requests=requests, tokens=tokens, prompt_words=prompt_words, timeout_s=timeout_s, seed=seed
     )
     environment = read_environment()
-    with _target(url, token, model) as target:
+    with _target(url, read_credentials(token, token_env), model) as target:
         say_line(f"{requests} requests to port {target.port}")
         results = asyncio.run(run_burst(target, settings))
     show_burst(results, out)
@@ -184,7 +190,8 @@ def crash(
 @app.command()
 def structured(
     url: Annotated[str | None, typer.Option(help="A running server: http://HOST:PORT.")] = None,
-    token: Annotated[str | None, typer.Option(help="The token that it knows.", envvar="VALID_TOKEN")] = None,
+    token: TokenOption = None,
+    token_env: TokenEnvOption = None,
     model: Annotated[Path | None, MODEL] = None,
     requests: Annotated[int, typer.Option(min=1, help="Requests in all.")] = 1000,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 16,
@@ -210,7 +217,7 @@ def structured(
         seed=seed,
     )
     environment = read_environment()
-    with _target(url, token, model, request_timeout_s=timeout_s) as target:
+    with _target(url, read_credentials(token, token_env), model, request_timeout_s=timeout_s) as target:
         say_line(f"{requests} requests to port {target.port}, {concurrency} at once")
         with progress_bar(requests) as (advance, _):
             results = asyncio.run(run_structured(target, settings, advance=advance))
@@ -263,17 +270,16 @@ def slowloris(
 
 @contextmanager
 def _target(
-    url: str | None, token: str | None, model: Path | None, **model_settings: float
+    url: str | None, credentials: Credentials, model: Path | None, **model_settings: float
 ) -> Iterator["Target"]:
-    from benchmarks.client import Target
     from benchmarks.server import running_server
 
     if (url is None) == (model is None):
-        raise ConfigError("give either --url, with --token, or --model")
+        raise ConfigError("give either --url, with its token, or --model")
+    if url is None and credentials.are_asked_for:
+        raise ConfigError("a token is for --url: a server of our own has one of its own")
     if url is not None:
-        if token is None:
-            raise ConfigError("--url needs --token, or VALID_TOKEN in the environment")
-        yield Target.from_url(url, token)
+        yield running_at(url, credentials)
     elif model is not None:
         with running_server(model, **model_settings) as server:
             yield server.target

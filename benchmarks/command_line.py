@@ -1,19 +1,36 @@
 """What the benchmarks' commands share: common options, where they print, the bar, the end."""
 
 import math
+import os
 import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchmarks.credentials import Credentials
+
+if TYPE_CHECKING:
+    from benchmarks.client import Target
+
 out = Console()
 err = Console(stderr=True)
 
+TokenOption = Annotated[
+    str | None,
+    typer.Option(
+        help="The token that servers of --url or openai: want. Left out: VALID_TOKEN of the environment, for "
+        "servers on this machine only."
+    ),
+]
+TokenEnvOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="The environment variable that holds it, to be sent anywhere."),
+]
 MODEL = typer.Option(help="Folder of a converted model.", exists=True, file_okay=False)
 ModelOption = Annotated[Path, MODEL]
 OutputOption = Annotated[Path | None, typer.Option(help="Also write the results to this JSON file.")]
@@ -26,6 +43,20 @@ RunIdOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(help="Decides the prompts.")]
 WordsOption = Annotated[int, typer.Option(min=4, help="Words of a prompt, each about a token.")]
+
+
+def read_credentials(token: str | None, token_env: str | None) -> Credentials:
+    """What `--token` and `--token-env` say. Raises: ConfigError."""
+    return Credentials.read(token, token_env, os.environ)
+
+
+def running_at(url: str, credentials: Credentials) -> "Target":
+    """The server at `url`, with its token. Raises: BenchmarkError when that is no address."""
+    from benchmarks.client import Target
+
+    if advice := credentials.advice(url):
+        say_line(advice)
+    return Target.from_url(url, credentials.token_for(url) or "")
 
 
 def draw_run_id() -> str:

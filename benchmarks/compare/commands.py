@@ -14,17 +14,21 @@ import typer
 from benchmarks.command_line import (
     RunIdOption,
     SeedOption,
+    TokenEnvOption,
+    TokenOption,
     WordsOption,
     draw_run_id,
     given,
     out,
     progress_bar,
+    read_credentials,
     say_line,
 )
 from service.errors import ConfigError
 
 if TYPE_CHECKING:
     from benchmarks.compare.settings import CompareSettings
+    from benchmarks.credentials import Credentials
 
 _RECORD = "compare.json"
 _TABLES = "compare.md"
@@ -63,9 +67,8 @@ def compare(
             "defaults, as the peers run with theirs.",
         ),
     ] = False,
-    token: Annotated[
-        str | None, typer.Option(help="What servers of openai: know us by.", envvar="VALID_TOKEN")
-    ] = None,
+    token: TokenOption = None,
+    token_env: TokenEnvOption = None,
     output_dir: Annotated[
         Path | None,
         typer.Option(help=f"Write {_RECORD}, {_TABLES} and the plots (SVG, PNG) into this folder."),
@@ -96,7 +99,7 @@ def compare(
         run_id=run_id or draw_run_id(),
         uses_tuning=tuning,
     )
-    record = _measure(contender, settings, token)
+    record = _measure(contender, settings, read_credentials(token, token_env))
     if output_dir is not None:
         from benchmarks.record import write_record
 
@@ -107,22 +110,27 @@ def compare(
         raise typer.Exit(1)
 
 
-def _measure(texts: list[str] | None, settings: "CompareSettings", token: str | None) -> dict[str, Any]:
+def _measure(
+    texts: list[str] | None, settings: "CompareSettings", credentials: "Credentials"
+) -> dict[str, Any]:
     from benchmarks.compare.records import KIND
     from benchmarks.compare.turns import compare as run
     from benchmarks.compare.turns import turns
-    from benchmarks.peers.contender import parse_choice
+    from benchmarks.peers.contender import OPENAI, parse_choice
     from benchmarks.peers.models import contenders, default_choices
     from benchmarks.record import make_record, read_environment
 
     if len(set(settings.concurrencies)) < len(settings.concurrencies):
         raise ConfigError("a concurrency is asked for twice")
     found = contenders([parse_choice(text) for text in texts] if texts else default_choices(), say_line)
+    for url in (one.model for one in found if one.kind == OPENAI):
+        if advice := credentials.advice(url):
+            say_line(advice)
     environment = read_environment(with_bandwidth=True)
     # Told to end, it must still let the servers go on and end them: they may be stopped just then.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with progress_bar(turns(found, settings)) as (advance, say):
-        results = run(found, settings, token=token, advance=advance, say=say)
+        results = run(found, settings, credentials=credentials, advance=advance, say=say)
     return make_record(kind=KIND, environment=environment, settings=asdict(settings), results=results)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psutil
 
 from benchmarks.compare.results import Side
+from benchmarks.credentials import Credentials
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.contender import Contender
 from benchmarks.peers.models import weights_of
@@ -45,7 +46,7 @@ class Entrant:
         stack: ExitStack,
         concurrency: int,
         *,
-        token: str | None,
+        credentials: Credentials,
         uses_tuning: bool,
         say: Callable[[str], None],
     ) -> None:
@@ -55,7 +56,12 @@ class Entrant:
         say(f"starting {self.contender.label}")
         with self.failing_softly():
             serving = stack.enter_context(
-                running(self.contender, concurrency=concurrency, token=token, uses_tuning=uses_tuning)
+                running(
+                    self.contender,
+                    concurrency=concurrency,
+                    credentials=credentials,
+                    uses_tuning=uses_tuning,
+                )
             )
             if serving.pid is not None:
                 # It must run again before it can be told to end.

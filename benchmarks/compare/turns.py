@@ -11,6 +11,7 @@ from benchmarks.compare.measurement import Client, Measured, measure
 from benchmarks.compare.results import CompareResults, Level
 from benchmarks.compare.settings import CompareSettings
 from benchmarks.compare.summary import figures, versus
+from benchmarks.credentials import Credentials
 from benchmarks.peer import Peer
 from benchmarks.peers.contender import Contender
 from benchmarks.workload import make_texts
@@ -26,19 +27,19 @@ def compare(
     contenders: list[Contender],
     settings: CompareSettings,
     *,
-    token: str | None,
+    credentials: Credentials,
     advance: Callable[[], None],
     say: Say,
 ) -> CompareResults:
     """Measure all contenders in turns; one that fails is left out from there on, and its failure is kept.
 
-    `token` is for contenders that run already. `advance` is called after each of the `turns`.
+    `credentials` are for contenders that run already. `advance` is called after each of the `turns`.
 
     Raises:
         BenchmarkError: the client's process can't be started.
     """
     everyone = entrants(contenders)
-    enter = partial(Entrant.enter, token=token, uses_tuning=settings.uses_tuning, say=say)
+    enter = partial(Entrant.enter, credentials=credentials, uses_tuning=settings.uses_tuning, say=say)
     with ExitStack() as stack:
         client: Client = Peer(load.serve)
         stack.callback(client.close)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.client import Target
+from benchmarks.credentials import Credentials
 from benchmarks.peers import llamacpp, vllm
 from benchmarks.peers.contender import LLAMACPP, OPENAI, TIBER, VLLM, Contender
 from benchmarks.peers.environment import CACHE, interpreter, pins
@@ -53,9 +54,9 @@ def is_sized(contender: Contender) -> bool:
 
 @contextlib.contextmanager
 def running(
-    contender: Contender, *, concurrency: int, token: str | None, uses_tuning: bool
+    contender: Contender, *, concurrency: int, credentials: Credentials, uses_tuning: bool
 ) -> Iterator[Serving]:
-    """Run a contender until the block ends; `token` is for servers that run already.
+    """Run a contender until the block ends; `credentials` are for servers that run already.
 
     `uses_tuning` lets ours take what `tiber-serve tune` left beside its model.
 
@@ -64,7 +65,7 @@ def running(
         ConfigError: its settings are wrong.
     """
     if contender.kind == OPENAI:
-        yield _elsewhere(contender, token)
+        yield _elsewhere(contender, credentials)
     elif contender.kind == TIBER:
         with _ours(contender, uses_tuning=uses_tuning) as serving:
             yield serving
@@ -103,9 +104,9 @@ def deciding_versions(kind: str) -> dict[str, str]:
     return {package: pinned[package] for package in _DECIDING[kind]}
 
 
-def _elsewhere(contender: Contender, token: str | None) -> Serving:
+def _elsewhere(contender: Contender, credentials: Credentials) -> Serving:
     root, base = split_url(contender.model)
-    target = Target.from_url(root, token or _NO_TOKEN)
+    target = Target.from_url(root, credentials.token_for(root) or _NO_TOKEN)
     serving = _serving(target, base, None, "", f"runs already at {contender.model}")
     return replace(serving, engine_settings=_engine_settings(target))
 

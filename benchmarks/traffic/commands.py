@@ -10,11 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import OutputOption, RunIdOption, draw_run_id, err, finish, finite, out, say_line
+from benchmarks.command_line import (
+    OutputOption,
+    RunIdOption,
+    TokenEnvOption,
+    TokenOption,
+    draw_run_id,
+    err,
+    finish,
+    finite,
+    out,
+    read_credentials,
+    running_at,
+    say_line,
+)
 from service.errors import ConfigError
 
 if TYPE_CHECKING:
     from benchmarks.client import Target
+    from benchmarks.credentials import Credentials
     from benchmarks.traffic.jobs import Progress
     from benchmarks.traffic.schedules import Limit
 
@@ -23,7 +37,6 @@ UrlOption = Annotated[
     str | None,
     typer.Option(help="A running server: http://HOST:PORT. Without it, one of our own serves --model."),
 ]
-TokenOption = Annotated[str | None, typer.Option(help="The token, if it wants one.", envvar="VALID_TOKEN")]
 ModelOption = Annotated[
     Path | None,
     typer.Option(
@@ -52,6 +65,7 @@ def run(
     api: ApiOption = "tgi",
     url: UrlOption = None,
     token: TokenOption = None,
+    token_env: TokenEnvOption = None,
     model: ModelOption = None,
     model_name: Annotated[
         str | None, typer.Option(help="The name to ask for; openai: default the first of /v1/models.")
@@ -95,13 +109,13 @@ def run(
     from benchmarks.traffic.slo import Slo
     from benchmarks.traffic.workloads import Workload
 
-    run_id = run_id or draw_run_id()
+    credentials, run_id = read_credentials(token, token_env), run_id or draw_run_id()
     limit = read_limit(requests, duration, is_trace=arrival.startswith("trace:"))
     schedule, more = read_arrival(arrival, limit, seed=seed), read_extra(extra)
     objectives = Slo.from_spec(slo) if slo else None
     asked = Workload.from_spec(workload, seed=seed, model=model, part=run_id)
     environment = read_environment(with_bandwidth=True)
-    with serving(url, token, model, timeout_s) as target:
+    with serving(url, credentials, model, timeout_s) as target:
         plan = Plan(
             target=target,
             dialect=read_dialect(api, target, model_name=model_name, ignore_eos=ignore_eos, extra=more),
@@ -153,14 +167,22 @@ def read_limit(requests: int | None, duration: str | None, *, is_trace: bool) ->
 
 
 @contextmanager
-def serving(url: str | None, token: str | None, model: Path | None, timeout_s: float) -> Iterator["Target"]:
-    """The running server at `url`, or one of our own. Raises: ConfigError when neither is given."""
-    from benchmarks.client import Target
+def serving(
+    url: str | None, credentials: "Credentials", model: Path | None, timeout_s: float
+) -> Iterator["Target"]:
+    """The running server at `url`, or one of our own.
+
+    Raises:
+        ConfigError: neither is given, or a token for one of our own.
+    """
     from benchmarks.server import running_server
 
     if url is not None:
-        yield Target.from_url(url, token or "")
-    elif model is not None:
+        yield running_at(url, credentials)
+        return
+    if credentials.are_asked_for:
+        raise ConfigError("a token is for --url: a server of our own has one of its own")
+    if model is not None:
         say_line("starting a server")
         with running_server(model, request_timeout_s=timeout_s) as server:
             yield server.target

@@ -11,12 +11,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import OutputOption, RunIdOption, draw_run_id, finish, out, say_line
-from benchmarks.traffic.commands import TokenOption, UrlOption, serving
+from benchmarks.command_line import (
+    OutputOption,
+    RunIdOption,
+    TokenEnvOption,
+    TokenOption,
+    draw_run_id,
+    finish,
+    out,
+    read_credentials,
+    say_line,
+)
+from benchmarks.traffic.commands import UrlOption, serving
 from service.errors import ConfigError
 
 if TYPE_CHECKING:
     from benchmarks.client import Target
+    from benchmarks.credentials import Credentials
 
 
 def add_to(app: typer.Typer) -> None:
@@ -43,6 +54,7 @@ def cross_check(
     ] = False,
     url: UrlOption = None,
     token: TokenOption = None,
+    token_env: TokenEnvOption = None,
     workload: Annotated[str, typer.Option(help="As of `run`.")] = "fixed:in=128,out=64",
     concurrency: Annotated[
         list[int] | None, typer.Option(min=1, help="Clients; repeat it for more. Default: 8 and 1.")
@@ -63,8 +75,9 @@ def cross_check(
     from benchmarks.traffic.served import OWN, PACED, check_served
     from benchmarks.traffic.settings import first_model
 
-    if paced and url is not None:
-        raise ConfigError("--paced brings a server of its own: leave out --url")
+    credentials = read_credentials(token, token_env)
+    if paced and (url is not None or credentials.are_asked_for):
+        raise ConfigError("--paced brings a server of its own: leave out --url and its token")
     settings = CrossCheckSettings(
         workload=workload,
         concurrencies=tuple(concurrency or (8, 1)),
@@ -75,7 +88,7 @@ def cross_check(
     )
     environment = read_environment()
     with (
-        paced_server() if paced else _on_cores_of_its_own(url, token, model, timeout_s=300.0) as target,
+        paced_server() if paced else _on_cores_of_its_own(url, credentials, model, timeout_s=300.0) as target,
         CrossCheck(target, model, first_model(target), guidellm) as check,
     ):
         served = PACED if paced else OWN if url is None else check_served(target, model, None)
@@ -93,18 +106,18 @@ def cross_check(
 
 @contextmanager
 def _on_cores_of_its_own(
-    url: str | None, token: str | None, model: Path, timeout_s: float
+    url: str | None, credentials: "Credentials", model: Path, timeout_s: float
 ) -> Iterator["Target"]:
     """A server of ours on half of the cores, us on the others: no client's CPU time can slow it."""
     cores = sorted(os.sched_getaffinity(0))
     if url is not None or len(cores) < 2:
-        with serving(url, token, model, timeout_s) as target:
+        with serving(url, credentials, model, timeout_s) as target:
             yield target
         return
     half = len(cores) // 2
     try:
         os.sched_setaffinity(0, cores[:half])
-        with serving(None, token, model, timeout_s) as target:
+        with serving(None, credentials, model, timeout_s) as target:
             os.sched_setaffinity(0, cores[half:])
             yield target
     finally:

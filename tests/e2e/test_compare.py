@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.credentials import Credentials
 from benchmarks.peers.contender import Contender
 from benchmarks.peers.serving import running
 from export.checksum import file_sha256
@@ -80,5 +81,5 @@ def test_our_server_takes_the_tuning_beside_its_model_only_when_asked(
     write([tmp_path / FILE_NAME], entry)
     ours = Contender(label="ours", kind="tiber-serve", model=str(tmp_path))
 
-    with running(ours, concurrency=1, token=None, uses_tuning=uses_tuning) as serving:
+    with running(ours, concurrency=1, credentials=Credentials(), uses_tuning=uses_tuning) as serving:
         assert (serving.engine_settings or "").startswith(origin)
