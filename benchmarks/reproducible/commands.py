@@ -45,11 +45,13 @@ def reproducible(
     """Check that answers under mixed load, with and without prefix cache, are those that requests get alone.
 
     Each pass has a server of its own. Clients that leave midway come on top of --requests. Log-probabilities
-    tell of differences too small to change a token. Ends with status 1 when an answer differs.
+    tell of differences too small to change a token. Ends with status 1 when an answer differs, and when no
+    request was cancelled or, in the last pass, none found its beginning in the prefix cache.
     """
     from benchmarks.record import make_record, read_environment
     from benchmarks.report import show_faults
-    from benchmarks.reproducible.check import CheckSettings, run_check, turns
+    from benchmarks.reproducible.check import run_check, turns
+    from benchmarks.reproducible.passes import CheckSettings
 
     settings = CheckSettings(
         requests=requests, load=load, cache_gib=cache_gib, seed=seed, reproducible=not usual
@@ -108,11 +110,12 @@ def _show_check(results: "CheckResults", console: Console) -> None:
     table = Table(
         title=f"Answers identical to the solo ones ({tokens} tokens in each pass)", title_justify="left"
     )
-    for column in ("", "text and tokens", "log-probabilities too", "clients that left"):
+    for column in ("", "text and tokens", "log-probabilities too", "cancelled", "cached beginnings"):
         table.add_column(column, justify="right" if column else "left")
     for one in results.passes:
         shares = (f"{count} of {results.compared}" for count in (one.identical, one.identical_logprobs))
-        table.add_row(one.name, *shares, str(one.left))
+        cached = f"{one.prefix_hits} of {one.tell_cached}" if one.tell_cached else "not told"
+        table.add_row(one.name, *shares, f"{one.cancelled} of {one.left}", cached)
     console.print(table)
 
 

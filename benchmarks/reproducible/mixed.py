@@ -28,21 +28,24 @@ class MixedRequest:
     leaves_after_s: float | None = None
 
 
-def make_requests(*, seed: int, count: int) -> list[MixedRequest]:
-    """Make `count` requests whose clients stay, and some whose clients leave, decided by `seed` alone."""
+def make_requests(*, seed: int, count: int, tells_cached: bool) -> list[MixedRequest]:
+    """Make `count` requests whose clients stay, and some whose clients leave, decided by `seed` alone.
+
+    With `tells_cached` answers to those that begin alike tell what the prefix cache had of their prompts.
+    """
     draw = random.Random(f"{seed}/reproducible")
     shared = draw.choices(WORDS, k=_SHARED_WORDS)
     made: list[MixedRequest] = []
     for number in range(count):
-        body = _body(draw, number, shared)
+        body = _body(draw, number, shared, tells_cached=tells_cached)
         made.append(MixedRequest(body=body))
         if number % _LEAVES == 0:
-            leaving = _body(draw, number + 1, shared)
+            leaving = _body(draw, number + 1, shared, tells_cached=False)
             made.append(MixedRequest(body=leaving, leaves_after_s=draw.uniform(0.05, _MOST_STAY_S)))
     return made
 
 
-def _body(draw: random.Random, number: int, shared: list[str]) -> bytes:
+def _body(draw: random.Random, number: int, shared: list[str], *, tells_cached: bool) -> bytes:
     words = draw.choices(WORDS, k=_skewed(draw, _LEAST_WORDS, _MOST_WORDS, _PROMPT_SKEW))
     if number % _SHARES == 0:
         words = shared[: draw.randint(1, _SHARED_WORDS)] + words[:_LEAST_WORDS]
@@ -50,6 +53,8 @@ def _body(draw: random.Random, number: int, shared: list[str]) -> bytes:
         "max_new_tokens": _skewed(draw, _LEAST_TOKENS, _MOST_TOKENS, _ANSWER_SKEW),
         "details": True,
     }
+    if tells_cached and number % _SHARES == 0:
+        parameters["decoder_input_details"] = True
     if number % _SAMPLES == 1:
         parameters |= _sampling(draw)
     if number % _PENALISES == 2:
