@@ -7,7 +7,6 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +22,6 @@ from benchmarks.command_line import (
     TokenOption,
     WordsOption,
     err,
-    finish,
     finite,
     out,
     progress_bar,
@@ -85,7 +83,7 @@ def overhead(
     """Compare the service's throughput with the bare engine's, in turns, on the same prompts."""
     from benchmarks.bench import OverheadSettings
     from benchmarks.overhead import measure_overhead, turns
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_overhead
 
     settings = OverheadSettings(
@@ -98,19 +96,11 @@ def overhead(
         probes_per_s=probes_per_s,
         probed_from=probed_from,
     )
-    environment = read_environment(with_bandwidth=True)
+    run = begin("overhead", settings, output, model=model, with_bandwidth=True)
     with progress_bar(turns(settings)) as (advance, say):
         results, engine = measure_overhead(model, settings, advance=advance, say=say)
     show_overhead(results, out)
-    record = make_record(
-        kind="overhead",
-        environment=environment,
-        settings=asdict(settings),
-        results=results,
-        model=model,
-        engine=engine,
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, engine=engine, has_failed=bool(results.faults))
 
 
 @app.command()
@@ -130,21 +120,18 @@ def burst(
 ) -> None:
     """Send many requests at once to a running server (--url, --token), or to one of our own (--model)."""
     from benchmarks.burst import BurstSettings, run_burst
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_burst
 
     settings = BurstSettings(
         requests=requests, tokens=tokens, prompt_words=prompt_words, timeout_s=timeout_s, seed=seed
     )
-    environment = read_environment()
+    run = begin("burst", settings, output, model=model)
     with _target(url, read_credentials(token, token_env), model) as target:
         say_line(f"{requests} requests to port {target.port}")
         results = asyncio.run(run_burst(target, settings))
     show_burst(results, out)
-    record = make_record(
-        kind="burst", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, has_failed=bool(results.faults))
 
 
 @app.command()
@@ -164,7 +151,7 @@ def crash(
 ) -> None:
     """Kill the engine of a server of our own under open streams, and see what becomes of them."""
     from benchmarks.crash import CrashSettings, run_crash
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_crash
     from benchmarks.server import running_server
 
@@ -176,15 +163,12 @@ def crash(
         end_limit_s=end_limit_s,
         answer_limit_s=answer_limit_s,
     )
-    environment = read_environment()
+    run = begin("crash", settings, output, model=model)
     say_line(f"starting the server; {streams} streams, then kill -9")
     with running_server(model) as server:
         results = asyncio.run(run_crash(server, settings))
     show_crash(results, settings, out)
-    record = make_record(
-        kind="crash", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, has_failed=bool(results.faults))
 
 
 @app.command()
@@ -204,7 +188,7 @@ def structured(
     output: OutputOption = None,
 ) -> None:
     """Ask for JSON of many schemas; check that every answer that is whole parses and matches."""
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_structured
     from benchmarks.structured import StructuredSettings, run_structured
 
@@ -216,16 +200,13 @@ def structured(
         timeout_s=timeout_s,
         seed=seed,
     )
-    environment = read_environment()
+    run = begin("structured", settings, output, model=model)
     with _target(url, read_credentials(token, token_env), model, request_timeout_s=timeout_s) as target:
         say_line(f"{requests} requests to port {target.port}, {concurrency} at once")
         with progress_bar(requests) as (advance, _):
             results = asyncio.run(run_structured(target, settings, advance=advance))
     show_structured(results, out)
-    record = make_record(
-        kind="structured", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, has_failed=bool(results.faults))
 
 
 @app.command()
@@ -243,7 +224,7 @@ def slowloris(
     output: OutputOption = None,
 ) -> None:
     """Compare good requests' latency with and without clients that send or read a byte a second."""
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_slowloris
     from benchmarks.slowloris import SlowlorisSettings, measure_slowloris, turns
 
@@ -258,14 +239,11 @@ def slowloris(
         slow_bodies=slow_bodies,
         slow_readers=slow_readers,
     )
-    environment = read_environment()
+    run = begin("slowloris", settings, output, model=model)
     with progress_bar(turns(settings)) as (advance, say):
         results = measure_slowloris(model, settings, advance=advance, say=say)
     show_slowloris(results, out)
-    record = make_record(
-        kind="slowloris", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, has_failed=bool(results.faults))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What the benchmarks' commands share: common options, where they print, the bar, the end."""
+"""What the benchmarks' commands share: common options, where they print, the bar."""
 
 import math
 import os
@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -107,14 +107,3 @@ def progress_bar(total: int) -> Iterator[tuple[Callable[[], None], Callable[[str
 def say_line(line: str) -> None:
     """Tell what goes on, beside the results."""
     err.print(line, highlight=False, soft_wrap=True)
-
-
-def finish(record: dict[str, Any], output: Path | None, *, has_failed: bool) -> None:
-    """Write the record where one is wanted; end with status 1 when something failed."""
-    from benchmarks.record import write_record
-
-    if output is not None:
-        write_record(output, record)
-        out.print(f"written: {output}", highlight=False, soft_wrap=True)
-    if has_failed:
-        raise typer.Exit(1)

@@ -17,7 +17,6 @@ from benchmarks.command_line import (
     TokenOption,
     draw_run_id,
     err,
-    finish,
     finite,
     out,
     read_credentials,
@@ -100,7 +99,7 @@ def run(
     output: OutputOption = None,
 ) -> None:
     """Load a server; tell latencies, throughput and failures as clients saw them. Ctrl-C ends it early."""
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.traffic.report import show_traffic
     from benchmarks.traffic.run import Plan, Teller, run_plan
     from benchmarks.traffic.schedules import read_arrival
@@ -114,22 +113,7 @@ def run(
     schedule, more = read_arrival(arrival, limit, seed=seed), read_extra(extra)
     objectives = Slo.from_spec(slo) if slo else None
     asked = Workload.from_spec(workload, seed=seed, model=model, part=run_id)
-    environment = read_environment(with_bandwidth=True)
-    with serving(url, credentials, model, timeout_s) as target:
-        plan = Plan(
-            target=target,
-            dialect=read_dialect(api, target, model_name=model_name, ignore_eos=ignore_eos, extra=more),
-            workload=asked,
-            limit=limit,
-            slo=objectives,
-            warm_up=warm_up,
-            timeout_s=timeout_s,
-            seed=seed,
-        )
-        name = "trace" if arrival.startswith("trace:") else arrival
-        served = OWN if url is None else check_served(target, model, model_name) if model else None
-        results = run_plan(plan, schedule, name, Teller(say=say_line, progress=_tell))
-    show_traffic(results, out)
+    name = "trace" if arrival.startswith("trace:") else arrival
     settings = {
         "target": api,
         "workload": workload,
@@ -145,14 +129,27 @@ def run(
         "seed": seed,
         "run_id": run_id,
         "own_server": url is None,
-        "model_served": served,
     }
-    record = make_record(
-        kind="traffic", environment=environment, settings=settings, results=results, model=model
-    )
+    begun = begin("traffic", settings, output, model=model, with_bandwidth=True)
+    with serving(url, credentials, model, timeout_s) as target:
+        plan = Plan(
+            target=target,
+            dialect=read_dialect(api, target, model_name=model_name, ignore_eos=ignore_eos, extra=more),
+            workload=asked,
+            limit=limit,
+            slo=objectives,
+            warm_up=warm_up,
+            timeout_s=timeout_s,
+            seed=seed,
+        )
+        served = OWN if url is None else check_served(target, model, model_name) if model else None
+        results = run_plan(plan, schedule, name, Teller(say=say_line, progress=_tell))
+    show_traffic(results, out)
     if not results.answered:
         say_line("nothing was measured: no request was answered")
-    finish(record, output, has_failed=bool(results.failed) or not results.answered)
+    begun.finish(
+        results, found={"model_served": served}, has_failed=bool(results.failed) or not results.answered
+    )
 
 
 def read_limit(requests: int | None, duration: str | None, *, is_trace: bool) -> "Limit":

@@ -17,7 +17,6 @@ from benchmarks.command_line import (
     TokenEnvOption,
     TokenOption,
     draw_run_id,
-    finish,
     out,
     read_credentials,
     say_line,
@@ -66,9 +65,7 @@ def cross_check(
     output: OutputOption = None,
 ) -> None:
     """Compare our figures with guidellm's, in turns on one server; exit code 1 if they are over 5% apart."""
-    from dataclasses import asdict
-
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.traffic.cross_check import CrossCheck, CrossCheckSettings
     from benchmarks.traffic.paced_server import paced_server
     from benchmarks.traffic.report import show_cross_check
@@ -86,7 +83,7 @@ def cross_check(
         seed=seed,
         run_id=run_id or draw_run_id(),
     )
-    environment = read_environment()
+    begun = begin("cross-check", settings, output, model=model)
     with (
         paced_server() if paced else _on_cores_of_its_own(url, credentials, model, timeout_s=300.0) as target,
         CrossCheck(target, model, first_model(target), guidellm) as check,
@@ -94,14 +91,11 @@ def cross_check(
         served = PACED if paced else OWN if url is None else check_served(target, model, None)
         results = check.run(settings, say_line)
     show_cross_check(results, out)
-    record = make_record(
-        kind="cross-check",
-        environment=environment,
-        settings={**asdict(settings), "paced": paced, "model_served": served},
-        results=results,
-        model=model,
+    begun.finish(
+        results,
+        found={"paced": paced, "model_served": served},
+        has_failed=not all(one.agrees for one in results.comparisons),
     )
-    finish(record, output, has_failed=not all(one.agrees for one in results.comparisons))
 
 
 @contextmanager
