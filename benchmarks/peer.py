@@ -112,4 +112,6 @@ def _try(do: Callable[[Job], Result], job: Job) -> Result | _Broken:
 
 
 def _broken(error: Exception) -> _Broken:
+    if isinstance(error, BenchmarkError):
+        return _Broken(error.message)
     return _Broken(f"{multiprocessing.current_process().name}: {type(error).__name__}: {error}")

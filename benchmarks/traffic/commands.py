@@ -116,6 +116,7 @@ def run(
     name = "trace" if arrival.startswith("trace:") else arrival
     settings = {
         "target": api,
+        "model_name": model_name,
         "workload": workload,
         "counted_in": "tokens" if model else "words",
         "arrival": name,
