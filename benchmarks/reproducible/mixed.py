@@ -18,6 +18,7 @@ _SCHEMA_TOKENS = 48
 # One in so many begins like others, samples, and so on; without common factors, so that they mix.
 _SHARES, _SAMPLES, _STOPS, _PENALISES, _SCHEMA, _LEAVES = 4, 3, 7, 5, 16, 11
 _MOST_STAY_S = 1.5
+_LEFT_TOKENS = 384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +41,7 @@ def make_requests(*, seed: int, count: int, tells_cached: bool) -> list[MixedReq
         body = _body(draw, number, shared, tells_cached=tells_cached)
         made.append(MixedRequest(body=body))
         if number % _LEAVES == 0:
-            leaving = _body(draw, number + 1, shared, tells_cached=False)
+            leaving = _endless(_body(draw, number + 1, shared, tells_cached=False))
             made.append(MixedRequest(body=leaving, leaves_after_s=draw.uniform(0.05, _MOST_STAY_S)))
     return made
 
@@ -67,6 +68,14 @@ def _body(draw: random.Random, number: int, shared: list[str], *, tells_cached: 
     elif number % _STOPS == 4:
         parameters["stop"] = [" the", ".\n"]
     return json.dumps({"inputs": " ".join(words), "parameters": parameters}).encode()
+
+
+def _endless(body: bytes) -> bytes:
+    """The same with an answer that is not whole before its client leaves."""
+    request = json.loads(body)
+    kept = {name: value for name, value in request["parameters"].items() if name not in ("stop", "grammar")}
+    parameters = kept | {"max_new_tokens": _LEFT_TOKENS, "ignore_eos": True}
+    return json.dumps(request | {"parameters": parameters}).encode()
 
 
 def _sampling(draw: random.Random) -> dict[str, Any]:

@@ -39,6 +39,11 @@ def test_they_are_of_every_kind_and_those_that_leave_come_on_top() -> None:
     lengths = sorted(len(json.loads(one.body)["inputs"].split()) for one in made)
     assert lengths[0] < 10
     assert lengths[-1] > 1000
+    for one in made:
+        parameters = json.loads(one.body)["parameters"]
+        # One that ends by itself soon may not be there to be cancelled.
+        assert (one.leaves_after_s is None) != bool(parameters.get("ignore_eos"))
+        assert one.leaves_after_s is None or not {"stop", "grammar"} & set(parameters)
 
 
 def test_another_token_is_a_difference_and_another_log_probability_is_counted_apart() -> None:
