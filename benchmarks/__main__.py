@@ -7,7 +7,6 @@ import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,14 +18,19 @@ from benchmarks.command_line import (
     ModelOption,
     OutputOption,
     SeedOption,
+    TokenEnvOption,
+    TokenOption,
     WordsOption,
     err,
-    finish,
+    finite,
     out,
     progress_bar,
+    read_credentials,
+    running_at,
     say_line,
 )
 from benchmarks.compare import commands as compare_commands
+from benchmarks.credentials import Credentials
 from benchmarks.peers import commands as peer_commands
 from benchmarks.reproducible import commands as reproducible_commands
 from benchmarks.roofline import command as roofline_command
@@ -69,7 +73,9 @@ def overhead(
     rounds: Annotated[int, typer.Option(min=1, help="Pairs of measurements, after one to warm up.")] = 5,
     prompt_words: WordsOption = 32,
     cache_gib: Annotated[int, typer.Option(min=1, help="KV cache of each side in GiB.")] = 2,
-    probes_per_s: Annotated[float, typer.Option(min=0.1, help="Probes of /health a second.")] = 20.0,
+    probes_per_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="Probes of /health a second.")
+    ] = 20.0,
     probed_from: Annotated[int, typer.Option(help="Least number of requests at once that is probed.")] = 2,
     seed: SeedOption = 1,
     output: OutputOption = None,
@@ -77,7 +83,7 @@ def overhead(
     """Compare the service's throughput with the bare engine's, in turns, on the same prompts."""
     from benchmarks.bench import OverheadSettings
     from benchmarks.overhead import measure_overhead, turns
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_overhead
 
     settings = OverheadSettings(
@@ -90,50 +96,42 @@ def overhead(
         probes_per_s=probes_per_s,
         probed_from=probed_from,
     )
-    environment = read_environment(with_bandwidth=True)
+    run = begin("overhead", settings, output, model=model, with_bandwidth=True)
     with progress_bar(turns(settings)) as (advance, say):
         results, engine = measure_overhead(model, settings, advance=advance, say=say)
     show_overhead(results, out)
-    record = make_record(
-        kind="overhead",
-        environment=environment,
-        settings=asdict(settings),
-        results=results,
-        model=model,
-        engine=engine,
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, engine=engine, has_failed=bool(results.faults))
 
 
 @app.command()
 def burst(
     url: Annotated[str | None, typer.Option(help="A running server: http://HOST:PORT.")] = None,
-    token: Annotated[str | None, typer.Option(help="The token that it knows.", envvar="VALID_TOKEN")] = None,
+    token: TokenOption = None,
+    token_env: TokenEnvOption = None,
     model: Annotated[Path | None, MODEL] = None,
     requests: Annotated[int, typer.Option(min=1, help="Requests to send at once.")] = 200,
     tokens: Annotated[int, typer.Option(min=1, help="Tokens each asks for.")] = 64,
     prompt_words: WordsOption = 32,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="After so long a request counts as hung.")] = 60.0,
+    timeout_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="After so long a request counts as hung.")
+    ] = 60.0,
     seed: SeedOption = 1,
     output: OutputOption = None,
 ) -> None:
     """Send many requests at once to a running server (--url, --token), or to one of our own (--model)."""
     from benchmarks.burst import BurstSettings, run_burst
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_burst
 
     settings = BurstSettings(
         requests=requests, tokens=tokens, prompt_words=prompt_words, timeout_s=timeout_s, seed=seed
     )
-    environment = read_environment()
-    with _target(url, token, model) as target:
+    run = begin("burst", settings, output, model=model)
+    with _target(url, read_credentials(token, token_env), model) as target:
         say_line(f"{requests} requests to port {target.port}")
         results = asyncio.run(run_burst(target, settings))
     show_burst(results, out)
-    record = make_record(
-        kind="burst", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, has_failed=bool(results.faults))
 
 
 @app.command()
@@ -142,14 +140,18 @@ def crash(
     streams: Annotated[int, typer.Option(min=1, help="Streams to open.")] = 20,
     tokens: Annotated[int, typer.Option(min=2, help="Tokens each asks for: more than come in time.")] = 2000,
     prompt_words: WordsOption = 32,
-    end_limit_s: Annotated[float, typer.Option(help="Seconds from the kill to the last stream's end.")] = 1.0,
-    answer_limit_s: Annotated[float, typer.Option(help="Seconds from the kill to a good answer.")] = 15.0,
+    end_limit_s: Annotated[
+        float, typer.Option(callback=finite, help="Seconds from the kill to the last stream's end.")
+    ] = 1.0,
+    answer_limit_s: Annotated[
+        float, typer.Option(callback=finite, help="Seconds from the kill to a good answer.")
+    ] = 15.0,
     seed: SeedOption = 1,
     output: OutputOption = None,
 ) -> None:
     """Kill the engine of a server of our own under open streams, and see what becomes of them."""
     from benchmarks.crash import CrashSettings, run_crash
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_crash
     from benchmarks.server import running_server
 
@@ -161,34 +163,32 @@ def crash(
         end_limit_s=end_limit_s,
         answer_limit_s=answer_limit_s,
     )
-    environment = read_environment()
+    run = begin("crash", settings, output, model=model)
     say_line(f"starting the server; {streams} streams, then kill -9")
     with running_server(model) as server:
         results = asyncio.run(run_crash(server, settings))
     show_crash(results, settings, out)
-    record = make_record(
-        kind="crash", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, has_failed=bool(results.faults))
 
 
 @app.command()
 def structured(
     url: Annotated[str | None, typer.Option(help="A running server: http://HOST:PORT.")] = None,
-    token: Annotated[str | None, typer.Option(help="The token that it knows.", envvar="VALID_TOKEN")] = None,
+    token: TokenOption = None,
+    token_env: TokenEnvOption = None,
     model: Annotated[Path | None, MODEL] = None,
     requests: Annotated[int, typer.Option(min=1, help="Requests in all.")] = 1000,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 16,
     tokens: Annotated[int, typer.Option(min=1, help="Most tokens of an answer.")] = 200,
     prompt_words: WordsOption = 16,
     timeout_s: Annotated[
-        float, typer.Option(min=0.1, help="After so long a request counts as hung.")
+        float, typer.Option(callback=finite, min=0.1, help="After so long a request counts as hung.")
     ] = 120.0,
     seed: SeedOption = 1,
     output: OutputOption = None,
 ) -> None:
     """Ask for JSON of many schemas; check that every answer that is whole parses and matches."""
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_structured
     from benchmarks.structured import StructuredSettings, run_structured
 
@@ -200,16 +200,13 @@ def structured(
         timeout_s=timeout_s,
         seed=seed,
     )
-    environment = read_environment()
-    with _target(url, token, model, request_timeout_s=timeout_s) as target:
+    run = begin("structured", settings, output, model=model)
+    with _target(url, read_credentials(token, token_env), model, request_timeout_s=timeout_s) as target:
         say_line(f"{requests} requests to port {target.port}, {concurrency} at once")
         with progress_bar(requests) as (advance, _):
             results = asyncio.run(run_structured(target, settings, advance=advance))
     show_structured(results, out)
-    record = make_record(
-        kind="structured", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, has_failed=bool(results.faults))
 
 
 @app.command()
@@ -227,7 +224,7 @@ def slowloris(
     output: OutputOption = None,
 ) -> None:
     """Compare good requests' latency with and without clients that send or read a byte a second."""
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_slowloris
     from benchmarks.slowloris import SlowlorisSettings, measure_slowloris, turns
 
@@ -242,29 +239,25 @@ def slowloris(
         slow_bodies=slow_bodies,
         slow_readers=slow_readers,
     )
-    environment = read_environment()
+    run = begin("slowloris", settings, output, model=model)
     with progress_bar(turns(settings)) as (advance, say):
         results = measure_slowloris(model, settings, advance=advance, say=say)
     show_slowloris(results, out)
-    record = make_record(
-        kind="slowloris", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, has_failed=bool(results.faults))
 
 
 @contextmanager
 def _target(
-    url: str | None, token: str | None, model: Path | None, **model_settings: float
+    url: str | None, credentials: Credentials, model: Path | None, **model_settings: float
 ) -> Iterator["Target"]:
-    from benchmarks.client import Target
     from benchmarks.server import running_server
 
     if (url is None) == (model is None):
-        raise ConfigError("give either --url, with --token, or --model")
+        raise ConfigError("give either --url, with its token, or --model")
+    if url is None and credentials.are_asked_for:
+        raise ConfigError("a token is for --url: a server of our own has one of its own")
     if url is not None:
-        if token is None:
-            raise ConfigError("--url needs --token, or VALID_TOKEN in the environment")
-        yield Target.from_url(url, token)
+        yield running_at(url, credentials)
     elif model is not None:
         with running_server(model, **model_settings) as server:
             yield server.target

@@ -70,6 +70,7 @@ class ServedRound:
     itl_s: list[float]
     health_s: list[float]
     cpu: CpuTime
+    retried: int
     faults: list[str]
 
     @property
@@ -191,6 +192,7 @@ def _served_round(
         itl_s=[gap for reply in streams for gap in gaps(reply.event_times_s)],
         health_s=probed.latencies_s,
         cpu=cpu,
+        retried=sum(reply.was_retried for reply in replies),
         faults=[
             *faults,
             *(f"/health: {failure}" for failure in probed.failures),

@@ -3,12 +3,11 @@
 What it measures with is imported late: child processes import this module, too.
 """
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import ModelOption, OutputOption, SeedOption, finish, out, progress_bar
+from benchmarks.command_line import ModelOption, OutputOption, SeedOption, finite, out, progress_bar
 
 if TYPE_CHECKING:
     from benchmarks.chunk import ChunkResults
@@ -29,7 +28,9 @@ def chunks(
     ] = None,
     streams: Annotated[int, typer.Option(min=1, help="Streams that decode all the time.")] = 8,
     arrivals: Annotated[int, typer.Option(min=1, help="Long prompts of one round.")] = 5,
-    interval_s: Annotated[float, typer.Option(min=0.01, help="Seconds between two of them.")] = 3.0,
+    interval_s: Annotated[
+        float, typer.Option(callback=finite, min=0.01, help="Seconds between two of them.")
+    ] = 3.0,
     arrival_tokens: Annotated[int, typer.Option(min=1, help="Tokens each of them generates.")] = 8,
     prompt_words: Annotated[int, typer.Option(min=4, help="Words of each, about a token each.")] = 1300,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each size, in turns.")] = 2,
@@ -39,7 +40,7 @@ def chunks(
 ) -> None:
     """Compare sizes of an engine step: gaps in streams while long prompts arrive, and the prompts' wait."""
     from benchmarks.chunk import ChunkSettings, chunk_config, measure_chunks
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
 
     settings = ChunkSettings(
         max_batched_tokens=tuple(max_batched_tokens or (128, 256, 512, 1024, 2048)),
@@ -52,27 +53,18 @@ def chunks(
         cache_gib=cache_gib,
         seed=seed,
     )
-    environment, config = read_environment(), chunk_config(model, settings)
+    run, config = begin("chunks", settings, output, model=model), chunk_config(model, settings)
     with progress_bar(rounds * len(settings.max_batched_tokens)) as (advance, say):
         results = measure_chunks(model, config, settings, advance=advance, say=say)
     _show(results)
-    record = make_record(
-        kind="chunks",
-        environment=environment,
-        settings=asdict(settings),
-        results=results,
-        model=model,
-        engine=config,
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, engine=config, has_failed=bool(results.faults))
 
 
 def _show(results: "ChunkResults") -> None:
-    from rich.table import Table
+    from benchmarks.tables import new_table
 
-    table = Table(title="Beside long prompts, in ms", title_justify="left")
-    for name in ("tokens of a step", "gap p50", "gap p99", "gap, longest", "first token p50", "longest"):
-        table.add_column(name, justify="right")
+    names = ("gap p50", "gap p99", "gap, longest", "first token p50", "longest")
+    table = new_table("Beside long prompts, in ms", "tokens of a step", *names)
     for one in results.sizes:
         gap, first = one.itl_s, one.ttft_s
         cells = [

@@ -57,7 +57,8 @@ class Reply:
     `event_times_s` has one entry for each event that arrived whole. `content` is the last event's data,
     or the body where the answer is no stream. `failure` says why the response did not arrive whole;
     of which kind it is, stands in `failure_kind`; `is_hung` when it is because the time was up. `has_begun`
-    when a byte came. `events` and `headers` are there when they were asked for.
+    when a byte came. `events` and `headers` are there when they were asked for. `was_retried` when it is a
+    second attempt, after a connection that the server had closed.
     """
 
     status: int | None
@@ -71,6 +72,7 @@ class Reply:
     has_begun: bool = False
     events: list[bytes] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
+    was_retried: bool = False
 
     @property
     def is_unread(self) -> bool:
@@ -227,4 +229,12 @@ class Connection(asyncio.Protocol):
 
 async def open_connections(target: Target, count: int) -> list[Connection]:
     """Open that many connections. Raises: BenchmarkError when one can't be."""
-    return [await Connection.open(target) for _ in range(count)]
+    connections: list[Connection] = []
+    try:
+        while len(connections) < count:
+            connections.append(await Connection.open(target))
+    except BenchmarkError:
+        for connection in connections:
+            connection.close()
+        raise
+    return connections

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection as Pipe
 
 import uvloop
 
 from benchmarks.client import Connection, Reply, Target, open_connections
+from benchmarks.errors import BenchmarkError
 from benchmarks.peer import serve_jobs
 
 
@@ -31,6 +32,11 @@ class LoadResult:
 
     replies: list[Reply]
 
+    @property
+    def retried(self) -> int:
+        """How many requests were lost unread on a connection that had served others, and were sent again."""
+        return sum(reply.was_retried for reply in self.replies)
+
 
 def serve(pipe: Pipe) -> None:
     """Do load jobs until the pipe closes."""
@@ -43,7 +49,11 @@ def serve(pipe: Pipe) -> None:
 
 
 async def run_load(job: LoadJob) -> LoadResult:
-    """Send every request of the job. Raises: BenchmarkError when nobody listens."""
+    """Send every request of the job; what a server that dies meanwhile leaves unanswered are failed replies.
+
+    Raises:
+        BenchmarkError: nobody listens at the start.
+    """
     waiting = deque(enumerate(job.target.request("POST", job.path, body) for body in job.bodies))
     replies: dict[int, Reply] = {}
 
@@ -53,8 +63,13 @@ async def run_load(job: LoadJob) -> LoadResult:
             index, request = waiting.popleft()
             reply = await connection.send(request, timeout_s=job.timeout_s)
             if reply.is_unread and not is_fresh:
-                connection = await Connection.open(job.target)
-                reply = await connection.send(request, timeout_s=job.timeout_s)
+                try:
+                    connection = await Connection.open(job.target)
+                except BenchmarkError as error:
+                    reply = replace(reply, failure=error.message)
+                else:
+                    again = await connection.send(request, timeout_s=job.timeout_s)
+                    reply = replace(again, was_retried=True)
             replies[index], is_fresh = reply, False
         connection.close()
 

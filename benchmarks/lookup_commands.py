@@ -3,12 +3,11 @@
 What it measures with is imported late: child processes import this module, too.
 """
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import ModelOption, OutputOption, SeedOption, finish, out, progress_bar
+from benchmarks.command_line import ModelOption, OutputOption, SeedOption, out, progress_bar
 from service.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def speculative(
     """Compare the bare engine's throughput with prompt lookup and without, in turns, on the same prompts."""
     from benchmarks.lookup import LookupSettings, lookup_config, measure_lookup, turns
     from benchmarks.lookup_workload import WORKLOADS
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
 
     wanted = workload or list(WORKLOADS)
     if unknown := [name for name in wanted if name not in WORKLOADS]:
@@ -62,40 +61,26 @@ def speculative(
         max_batched_tokens=max_batched_tokens,
         seed=seed,
     )
-    environment, config = read_environment(), lookup_config(model, settings)
+    run, config = begin("speculative", settings, output, model=model), lookup_config(model, settings)
     with progress_bar(turns(settings)) as (advance, say):
         results = measure_lookup(model, config, settings, advance=advance, say=say)
     _show(results, prompt_lookup)
-    record = make_record(
-        kind="speculative",
-        environment=environment,
-        settings=asdict(settings),
-        results=results,
-        model=model,
-        engine=config,
-    )
-    finish(record, output, has_failed=False)
+    run.finish(results, engine=config)
 
 
 def _show(results: "LookupResults", prompt_lookup: int) -> None:
-    from rich.table import Table
-
     from benchmarks.stats import median
+    from benchmarks.tables import new_table, ratio_text
 
-    table = Table(
-        title=f"Prompt lookup of {prompt_lookup} tokens: medians, in tokens/s", title_justify="left"
-    )
-    for name in ("workload", "at once", "with", "without", "ratio (least to greatest)", "tokens a step"):
-        table.add_column(name, justify="left" if name == "workload" else "right")
+    names = ("at once", "with", "without", "ratio (least to greatest)", "tokens a step")
+    table = new_table(f"Prompt lookup of {prompt_lookup} tokens: medians, in tokens/s", "workload", *names)
     for one in results.results:
-        ratio = one.ratio
-        shown = f"{ratio.median:.2f} ({ratio.lowest:.2f} to {ratio.highest:.2f})" if ratio else ""
         table.add_row(
             one.workload,
             str(one.concurrency),
             f"{median(one.with_lookup):.1f}",
             f"{median(one.without):.1f}",
-            shown,
+            ratio_text(one.ratio, digits=2),
             f"{one.tokens_a_step:.2f}",
         )
     out.print(table)

@@ -52,6 +52,7 @@ class ConcurrencyResult:
     raw_cpu: list[CpuTime]
     served_cpu: list[CpuTime]
     disturbed_rounds: int
+    retried: int
     faults: list[str]
 
 
@@ -154,6 +155,7 @@ def _summarise(concurrency: int, settings: OverheadSettings, found: Rounds) -> C
             one.cpu.is_disturbed or other.cpu.is_disturbed
             for one, other in zip(found.raw, found.served, strict=True)
         ),
+        retried=sum(one.retried for one in found.served),
         faults=[
             *(fault for one in found.raw for fault in one.faults),
             *(fault for one in found.served for fault in one.faults),

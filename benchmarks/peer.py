@@ -83,15 +83,35 @@ class Peer(Generic[Job, Result]):
 
 
 def serve_jobs(connection: Connection, prepare: Callable[[], Callable[[Job], Result]]) -> None:
-    """Be the child: prepare, say so, then answer each job until the other end closes."""
+    """Be the child: prepare, say so, then answer each job until the other end closes.
+
+    A job that fails of the server it talks to ends alone: the next one may be for another server. Any other
+    error ends the child, for what it prepared, such as an engine, may be broken.
+    """
     # Ctrl-C reaches the whole process group: the parent ends us.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         do = prepare()
         connection.send(None)
         while True:
-            connection.send(do(connection.recv()))
+            connection.send(_try(do, connection.recv()))
     except (EOFError, BrokenPipeError):
         return
     except Exception as error:  # noqa: BLE001 - the process's border: the parent tells
-        connection.send(_Broken(f"{multiprocessing.current_process().name}: {type(error).__name__}: {error}"))
+        connection.send(_broken(error))
+
+
+def _try(do: Callable[[Job], Result], job: Job) -> Result | _Broken:
+    try:
+        return do(job)
+    except BrokenPipeError:
+        # Our own pipe's: clients tell theirs as a reply that failed.
+        raise
+    except (BenchmarkError, OSError) as error:
+        return _broken(error)
+
+
+def _broken(error: Exception) -> _Broken:
+    if isinstance(error, BenchmarkError):
+        return _Broken(error.message)
+    return _Broken(f"{multiprocessing.current_process().name}: {type(error).__name__}: {error}")

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from benchmarks.burst import BurstResults
 from benchmarks.cpu import CpuTime
@@ -12,8 +11,9 @@ from benchmarks.crash import CrashResults, CrashSettings
 from benchmarks.image_fuzz import FuzzResults
 from benchmarks.overhead import ConcurrencyResult, OverheadResults
 from benchmarks.slowloris import SlowlorisResults
-from benchmarks.stats import Ratio, Spread, median
+from benchmarks.stats import Spread, median
 from benchmarks.structured import StructuredResults
+from benchmarks.tables import new_table, pairs_table, ratio_text
 from benchmarks.vision import VisionResults
 from benchmarks.vision_accuracy import AccuracyResults
 
@@ -24,11 +24,9 @@ _MOST_FAULTS_SHOWN = 10
 
 def show_overhead(results: OverheadResults, console: Console) -> None:
     """Print a column for each concurrency."""
-    table = Table(title="The service over the bare engine: medians of all rounds", title_justify="left")
-    table.add_column("requests at once")
     columns = results.by_concurrency
-    for column in columns:
-        table.add_column(str(column.concurrency), justify="right")
+    names = (str(column.concurrency) for column in columns)
+    table = new_table("The service over the bare engine: medians of all rounds", "requests at once", *names)
     for name, cells in _overhead_rows(columns):
         table.add_row(name, *cells)
     console.print(table)
@@ -44,7 +42,7 @@ def show_overhead(results: OverheadResults, console: Console) -> None:
 
 def show_burst(results: BurstResults, console: Console) -> None:
     """Print how the requests ended."""
-    table = _pairs(f"{results.requests} requests at once")
+    table = pairs_table(f"{results.requests} requests at once")
     table.add_row("taken at once, by /info", "unknown" if results.allowed is None else str(results.allowed))
     for status, count in sorted(({200: 0, 429: 0, 500: 0} | results.statuses).items()):
         table.add_row(f"status {status}", str(count))
@@ -61,7 +59,7 @@ def show_burst(results: BurstResults, console: Console) -> None:
 def show_crash(results: CrashResults, settings: CrashSettings, console: Console) -> None:
     """Print how the streams ended and when the service was back."""
     answered = "never" if results.answered_s is None else f"{results.answered_s:.2f} s"
-    table = _pairs(f"kill -9 of the engine under {results.streams} streams")
+    table = pairs_table(f"kill -9 of the engine under {results.streams} streams")
     table.add_row("tokens received before", str(results.tokens_before))
     table.add_row("streams that ended with an error event", f"{results.error_events} of {results.streams}")
     table.add_row(
@@ -74,7 +72,7 @@ def show_crash(results: CrashResults, settings: CrashSettings, console: Console)
 
 def show_structured(results: StructuredResults, console: Console) -> None:
     """Print how many answers were as asked for."""
-    table = _pairs(f"{results.requests} requests for JSON of {results.schemas} schemas")
+    table = pairs_table(f"{results.requests} requests for JSON of {results.schemas} schemas")
     table.add_row("whole, and matching their schema", str(results.valid))
     table.add_row("cut by the limit of tokens", str(results.cut))
     for schema, count in results.cut_by_schema.items():
@@ -87,11 +85,11 @@ def show_structured(results: StructuredResults, console: Console) -> None:
 
 def show_slowloris(results: SlowlorisResults, console: Console) -> None:
     """Print what slow clients cost the others."""
-    table = _pairs(f"Good requests with and without {results.slow_sockets} slow sockets")
+    table = pairs_table(f"Good requests with and without {results.slow_sockets} slow sockets")
     table.add_row("without, p50 / p99 ms (requests)", _milliseconds(results.quiet_s, with_count=True))
     table.add_row("with, p50 / p99 ms (requests)", _milliseconds(results.attacked_s, with_count=True))
-    table.add_row("p50 with / without: median (least to greatest)", _ratio(results.p50_ratio))
-    table.add_row("p99 with / without: median (least to greatest)", _ratio(results.p99_ratio))
+    table.add_row("p50 with / without: median (least to greatest)", ratio_text(results.p50_ratio))
+    table.add_row("p99 with / without: median (least to greatest)", ratio_text(results.p99_ratio))
     of_all = results.p99_ratio_of_all
     table.add_row("p99 with / without, all rounds together", "-" if of_all is None else f"{of_all:.3f}")
     table.add_row(
@@ -104,18 +102,15 @@ def show_slowloris(results: SlowlorisResults, console: Console) -> None:
 
 def show_vision(results: VisionResults, console: Console) -> None:
     """Print a column for each side."""
-    table = Table(title="Streams of text, and what arrives beside them", title_justify="left")
-    table.add_column("")
     sides = results.sides
-    for name in sides:
-        table.add_column(name, justify="right")
+    table = new_table("Streams of text, and what arrives beside them", "", *sides)
     rows = {
         "between tokens, p50 / p99 ms (gaps)": [
             _milliseconds(one.itl_s, with_count=True) for one in sides.values()
         ],
         "longest, ms": [f"{_MS * one.itl_s.highest:.1f}" if one.itl_s else "-" for one in sides.values()],
-        "p50 / alone: median (least to greatest)": [_ratio(one.p50_ratio) for one in sides.values()],
-        "p99 / alone: median (least to greatest)": [_ratio(one.p99_ratio) for one in sides.values()],
+        "p50 / alone: median (least to greatest)": [ratio_text(one.p50_ratio) for one in sides.values()],
+        "p99 / alone: median (least to greatest)": [ratio_text(one.p99_ratio) for one in sides.values()],
         "arrivals' first token, p50 / p99 ms": [
             _milliseconds(one.arrival_ttft_s, with_count=True) for one in sides.values()
         ],
@@ -128,9 +123,7 @@ def show_vision(results: VisionResults, console: Console) -> None:
 
 def show_accuracy(results: AccuracyResults, console: Console) -> None:
     """Print how many answers were right, by the question's kind."""
-    table = Table(title="Answers that are right word for word", title_justify="left")
-    for title in ("question", "served", "unquantised"):
-        table.add_column(title, justify="left" if title == "question" else "right")
+    table = new_table("Answers that are right word for word", "question", "served", "unquantised")
     for kind, served in results.served.items():
         reference = None if results.reference is None else results.reference[kind]
         table.add_row(kind, _share(served), _share(reference))
@@ -145,7 +138,7 @@ def show_accuracy(results: AccuracyResults, console: Console) -> None:
 
 def show_fuzz(results: FuzzResults, console: Console) -> None:
     """Print how the files were answered, and what it cost."""
-    table = _pairs(f"{results.files} files that may be pictures")
+    table = pairs_table(f"{results.files} files that may be pictures")
     for status, count in sorted(({200: 0, 400: 0, 500: 0} | results.statuses).items()):
         table.add_row(f"status {status}" if status else "no answer", str(count))
     table.add_row("restarts of the engine", str(results.engine_restarts))
@@ -192,10 +185,6 @@ def _overhead_rows(columns: Sequence[ConcurrencyResult]) -> list[tuple[str, list
     ]
 
 
-def _ratio(ratio: Ratio | None) -> str:
-    return f"{ratio.median:.3f} ({ratio.lowest:.3f} to {ratio.highest:.3f})" if ratio else "-"
-
-
 def _share(counts: tuple[int, int] | None) -> str:
     return "-" if counts is None else f"{counts[0]} of {counts[1]} ({100 * counts[0] / counts[1]:.1f}%)"
 
@@ -209,10 +198,3 @@ def _milliseconds(values: Spread | None, *, with_count: bool = False) -> str:
 
 def _cpu(rounds: Sequence[CpuTime], field: str) -> str:
     return f"{median([getattr(one, field) for one in rounds]):.2f}"
-
-
-def _pairs(title: str) -> Table:
-    table = Table(title=title, title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    return table

@@ -1,6 +1,5 @@
 """Measures how a server's throughput and latencies change with concurrency, prompts' and answers' lengths."""
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
@@ -109,14 +108,16 @@ def measure_scaling(
 def _measure(
     process: TrafficProcess, target: Target, model: Path, settings: ScalingSettings, cell: Cell, turn: int
 ) -> Measures:
-    # Another seed each turn: no prompt is in the server's prefix cache.
-    seed = zlib.crc32(f"{settings.seed}/{turn}/{cell}".encode())
     requests = cell.concurrency * settings.waves
     job = TrafficJob(
         target=target,
         dialect=Tgi(),
         workload=Workload.from_spec(
-            f"fixed:in={cell.prompt_tokens},out={cell.output_tokens}", seed=seed, model=model
+            f"fixed:in={cell.prompt_tokens},out={cell.output_tokens}",
+            seed=settings.seed,
+            model=model,
+            # Other words each turn: no prompt is in the server's prefix cache.
+            part=f"{turn}/{cell}",
         ),
         schedule=Closed(concurrency=cell.concurrency, limit=Limit(requests=requests)),
         warm_up=1,

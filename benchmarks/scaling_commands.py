@@ -3,12 +3,11 @@
 What it measures with is imported late: child processes import this module, too.
 """
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import ModelOption, OutputOption, SeedOption, finish, out, progress_bar
+from benchmarks.command_line import ModelOption, OutputOption, SeedOption, finite, out, progress_bar
 
 if TYPE_CHECKING:
     from benchmarks.scaling import ScalingResults
@@ -42,7 +41,10 @@ def scaling(
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each combination, in turns.")] = 1,
     cache_gib: Annotated[int, typer.Option(min=1, help="KV cache in GiB: all requests must fit.")] = 2,
     timeout_s: Annotated[
-        float, typer.Option(min=0.1, help="Seconds a request may take: many long prompts take minutes.")
+        float,
+        typer.Option(
+            callback=finite, min=0.1, help="Seconds a request may take: many long prompts take minutes."
+        ),
     ] = 600.0,
     seed: SeedOption = 1,
     output: OutputOption = None,
@@ -51,7 +53,7 @@ def scaling(
 
     Clients ask anew as soon as they were answered. The table is Markdown, of the rounds' medians.
     """
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.scaling import ScalingSettings, measure_scaling
 
     settings = ScalingSettings(
@@ -65,14 +67,11 @@ def scaling(
         timeout_s=timeout_s,
         seed=seed,
     )
-    environment = read_environment()
+    run = begin("scaling", settings, output, model=model)
     with progress_bar(settings.turns) as (advance, say):
         results = measure_scaling(model, settings, advance=advance, say=say)
     _show(results)
-    record = make_record(
-        kind="scaling", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=False)
+    run.finish(results)
 
 
 def _show(results: "ScalingResults") -> None:

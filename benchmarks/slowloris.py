@@ -47,6 +47,7 @@ class Rounds:
     attacked: list[list[float]] = field(default_factory=list)
     opened: list[int] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    retried: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,7 @@ class SlowlorisResults:
     p99_ratio_of_all: float | None
     quiet_p99_s: list[float]
     attacked_p99_s: list[float]
+    retried: int
     faults: list[str]
 
 
@@ -110,9 +112,10 @@ class _Sides:
             concurrency=settings.concurrency,
             timeout_s=_REQUEST_TIMEOUT_S,
         )
-        replies = self._client.run(job, _ROUND_S).replies
-        found.faults += faults_of(replies)
-        return [reply.ended_s - reply.sent_s for reply in replies if is_answer(reply)]
+        result = self._client.run(job, _ROUND_S)
+        found.faults += faults_of(result.replies)
+        found.retried += result.retried
+        return [reply.ended_s - reply.sent_s for reply in result.replies if is_answer(reply)]
 
 
 def measure_slowloris(
@@ -172,6 +175,7 @@ def summarise(found: Rounds, *, slow_sockets: int) -> SlowlorisResults:
         p99_ratio_of_all=all_attacked.p99 / all_quiet.p99 if all_attacked and all_quiet else None,
         quiet_p99_s=[one.p99 for one in quiet],
         attacked_p99_s=[one.p99 for one in attacked],
+        retried=found.retried,
         faults=found.faults,
     )
 

@@ -3,12 +3,11 @@
 What it measures with is imported late: child processes import this module, too.
 """
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import ModelOption, OutputOption, SeedOption, finish, out, progress_bar
+from benchmarks.command_line import ModelOption, OutputOption, SeedOption, out, progress_bar
 
 if TYPE_CHECKING:
     from benchmarks.startup import StartupResults
@@ -37,7 +36,7 @@ def startup(
     Memory is resident, of the API process and of the engine's, before any request; pages that both map
     count in both. Each prompt is sent when new, then again, alone: the prefix cache has it then.
     """
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.startup import StartupSettings, measure_startup
 
     settings = StartupSettings(
@@ -48,24 +47,18 @@ def startup(
         cache_gib=cache_gib,
         seed=seed,
     )
-    environment = read_environment()
+    run = begin("startup", settings, output, model=model)
     with progress_bar(settings.turns) as (advance, say):
         results = measure_startup(model, settings, advance=advance, say=say)
     _show(results, prompt_tokens)
-    record = make_record(
-        kind="startup", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=False)
+    run.finish(results)
 
 
 def _show(results: "StartupResults", prompt_tokens: int) -> None:
-    from rich.table import Table
-
     from benchmarks.stats import median
+    from benchmarks.tables import pairs_table, ratio_text
 
-    table = Table(title="Medians (least to greatest)", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
+    table = pairs_table("Medians (least to greatest)")
     rows = (
         ("process start to /ready, s", results.ready_s, 1.0),
         ("resident memory of the API process, MiB", results.api_rss_bytes, 1 / _MIB),
@@ -76,7 +69,5 @@ def _show(results: "StartupResults", prompt_tokens: int) -> None:
     for title, values, factor in rows:
         middle, low, high = (factor * value for value in (median(values), min(values), max(values)))
         table.add_row(title, f"{middle:.2f} ({low:.2f} to {high:.2f})")
-    if results.ratio:
-        ratio = results.ratio
-        table.add_row("again over new", f"{ratio.median:.3f} ({ratio.lowest:.3f} to {ratio.highest:.3f})")
+    table.add_row("again over new", ratio_text(results.ratio))
     out.print(table)

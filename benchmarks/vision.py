@@ -45,6 +45,7 @@ class Side:
 
     gaps_s: list[list[float]] = field(default_factory=list)
     first_tokens_s: list[float] = field(default_factory=list)
+    retried: int = 0
     faults: list[str] = field(default_factory=list)
 
 
@@ -58,6 +59,7 @@ class SideResult:
     p50_ratio: Ratio | None
     p99_ratio: Ratio | None
     arrival_ttft_s: Spread | None
+    retried: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,9 @@ class _Bench:
         bodies = self._bodies(name, f"{settings.seed}/{turn}/{name}")
         if bodies:
             self._arrivals.start(self._arrival_job(bodies))
-        replies = self._streams.run(job, _ROUND_S).replies
+        result = self._streams.run(job, _ROUND_S)
+        replies = result.replies
+        side.retried += result.retried
         arrived = self._arrivals.stop() if bodies else []
         side.faults += [fault for reply in replies if (fault := fault_of(reply, settings.tokens))]
         side.faults += [fault for reply in arrived if (fault := fault_of(reply, settings.arrival_tokens))]
@@ -179,6 +183,7 @@ def _side_result(side: Side, alone: Side) -> SideResult:
         p50_ratio=_ratio(side, alone, 50),
         p99_ratio=_ratio(side, alone, 99),
         arrival_ttft_s=spread(side.first_tokens_s),
+        retried=side.retried,
     )
 
 

@@ -4,7 +4,6 @@ What they measure with is imported late: child processes import this module, too
 """
 
 import asyncio
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from benchmarks.command_line import (
     OutputOption,
     SeedOption,
     WordsOption,
-    finish,
+    finite,
     out,
     progress_bar,
 )
@@ -33,7 +32,9 @@ def vision(
     streams: Annotated[int, typer.Option(min=1, help="Streams of text at once.")] = 16,
     tokens: Annotated[int, typer.Option(min=2, help="Tokens each stream generates, exactly.")] = 256,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each side, after one to warm up.")] = 5,
-    arrivals_per_s: Annotated[float, typer.Option(min=0.1, help="Other requests a second.")] = 2.0,
+    arrivals_per_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="Other requests a second.")
+    ] = 2.0,
     arrival_tokens: Annotated[int, typer.Option(min=1, help="Tokens of each of these.")] = 16,
     picture_side: Annotated[
         int, typer.Option(min=1, max=1024, help="Width and height of the pictures.")
@@ -44,7 +45,7 @@ def vision(
     output: OutputOption = None,
 ) -> None:
     """Compare the time between tokens of text streams: alone, beside other texts, and beside pictures."""
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_vision
     from benchmarks.vision import VisionSettings, measure_vision, turns
 
@@ -59,14 +60,11 @@ def vision(
         cache_gib=cache_gib,
         seed=seed,
     )
-    environment = read_environment()
+    run = begin("vision", settings, output, model=model)
     with progress_bar(turns(settings)) as (advance, say):
         results = measure_vision(model, settings, advance=advance, say=say)
     show_vision(results, out)
-    record = make_record(
-        kind="vision", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, has_failed=bool(results.faults))
 
 
 def vision_accuracy(
@@ -80,11 +78,13 @@ def vision_accuracy(
     gguf: Annotated[
         Path | None, typer.Option(help="For that, the default language model's file, else fetched.")
     ] = None,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 120.0,
+    timeout_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="Seconds a request may take.")
+    ] = 120.0,
     output: OutputOption = None,
 ) -> None:
     """Ask the demo vision model about pictures that it has never seen, and count the right answers."""
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_accuracy
     from benchmarks.server import running_server
     from benchmarks.vision_accuracy import AccuracySettings, measure_accuracy
@@ -96,7 +96,7 @@ def vision_accuracy(
     settings = AccuracySettings(
         questions=questions, concurrency=concurrency, picture_format=picture_format, timeout_s=timeout_s
     )
-    environment, examples = read_environment(), held_out(questions)
+    run, examples = begin("vision-accuracy", settings, output, model=model), held_out(questions)
     with progress_bar(questions * (2 if reference else 1)) as (advance, say):
         unquantised = None
         if reference:
@@ -108,14 +108,7 @@ def vision_accuracy(
                 measure_accuracy(server.target, examples, settings, advance=advance, reference=unquantised)
             )
     show_accuracy(results, out)
-    record = make_record(
-        kind="vision-accuracy",
-        environment=environment,
-        settings=asdict(settings),
-        results=results,
-        model=model,
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, has_failed=bool(results.faults))
 
 
 def fuzz_images(
@@ -123,13 +116,15 @@ def fuzz_images(
     files: Annotated[int, typer.Option(min=1, help="Broken and mutated pictures to send.")] = 10_000,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 8,
     warm_up: Annotated[int, typer.Option(min=0, help="Files sent before memory is looked at.")] = 200,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Seconds a request may take.")] = 120.0,
+    timeout_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="Seconds a request may take.")
+    ] = 120.0,
     seed: Annotated[int, typer.Option(help="Decides the mutations.")] = 1,
     output: OutputOption = None,
 ) -> None:
     """Send files that may be pictures; count answers, refusals, failures. Needs the checkout's tests."""
     from benchmarks.image_fuzz import FuzzSettings, run_image_fuzz
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_fuzz
     from benchmarks.server import running_server
 
@@ -140,7 +135,7 @@ def fuzz_images(
     settings = FuzzSettings(
         files=files, warm_up=warm_up, concurrency=concurrency, timeout_s=timeout_s, seed=seed
     )
-    environment = read_environment()
+    run = begin("fuzz-images", settings, output, model=model)
     with progress_bar(files) as (advance, say), running_server(model, request_timeout_s=timeout_s) as server:
         say(f"{files} files, {concurrency} at once")
         results = asyncio.run(
@@ -149,7 +144,4 @@ def fuzz_images(
             )
         )
     show_fuzz(results, out)
-    record = make_record(
-        kind="fuzz-images", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=bool(results.faults or results.engine_restarts))
+    run.finish(results, has_failed=bool(results.faults or results.engine_restarts))

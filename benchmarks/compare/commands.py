@@ -7,12 +7,28 @@ import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.command_line import SeedOption, WordsOption, out, progress_bar, say_line
+from benchmarks.command_line import (
+    RunIdOption,
+    SeedOption,
+    TokenEnvOption,
+    TokenOption,
+    WordsOption,
+    draw_run_id,
+    given,
+    out,
+    progress_bar,
+    read_credentials,
+    say_line,
+)
 from service.errors import ConfigError
+
+if TYPE_CHECKING:
+    from benchmarks.compare.settings import CompareSettings
+    from benchmarks.credentials import Credentials
 
 _RECORD = "compare.json"
 _TABLES = "compare.md"
@@ -24,6 +40,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def compare(
+    context: typer.Context,
     contender: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,9 +58,17 @@ def compare(
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each, after one to warm up.")] = 5,
     prompt_words: WordsOption = 32,
     seed: SeedOption = 1,
-    token: Annotated[
-        str | None, typer.Option(help="What servers of openai: know us by.", envvar="VALID_TOKEN")
-    ] = None,
+    run_id: RunIdOption = None,
+    tuning: Annotated[
+        bool,
+        typer.Option(
+            "--tuning",
+            help="Let tiber-serve use what its `tune` found for the model. Else tuning = false: its "
+            "defaults, as the peers run with theirs.",
+        ),
+    ] = False,
+    token: TokenOption = None,
+    token_env: TokenEnvOption = None,
     output_dir: Annotated[
         Path | None,
         typer.Option(help=f"Write {_RECORD}, {_TABLES} and the plots (SVG, PNG) into this folder."),
@@ -58,11 +83,23 @@ def compare(
     (SIGSTOP) between their turns. One that fails is named and left out.
     """
     from benchmarks.compare.records import parse_record, read_record
+    from benchmarks.compare.settings import CompareSettings
 
     if from_record is not None:
+        if ignored := given(context, but=("from_record", "output_dir")):
+            raise ConfigError(f"--from measures nothing, so leave out {', '.join(ignored)}")
         _show(read_record(from_record), output_dir)
         return
-    record = _measure(contender, concurrency, tokens, rounds, prompt_words, seed, token)
+    settings = CompareSettings(
+        concurrencies=tuple(concurrency or (1, 4, 16, 64, 100)),
+        tokens=tokens,
+        prompt_words=prompt_words,
+        rounds=rounds,
+        seed=seed,
+        run_id=run_id or draw_run_id(),
+        uses_tuning=tuning,
+    )
+    record = _measure(contender, settings, read_credentials(token, token_env))
     if output_dir is not None:
         from benchmarks.record import write_record
 
@@ -74,37 +111,26 @@ def compare(
 
 
 def _measure(
-    texts: list[str] | None,
-    concurrencies: list[int] | None,
-    tokens: int,
-    rounds: int,
-    prompt_words: int,
-    seed: int,
-    token: str | None,
+    texts: list[str] | None, settings: "CompareSettings", credentials: "Credentials"
 ) -> dict[str, Any]:
     from benchmarks.compare.records import KIND
-    from benchmarks.compare.settings import CompareSettings
     from benchmarks.compare.turns import compare as run
     from benchmarks.compare.turns import turns
-    from benchmarks.peers.contender import parse_choice
+    from benchmarks.peers.contender import OPENAI, parse_choice
     from benchmarks.peers.models import contenders, default_choices
     from benchmarks.record import make_record, read_environment
 
-    settings = CompareSettings(
-        concurrencies=tuple(concurrencies or (1, 4, 16, 64, 100)),
-        tokens=tokens,
-        prompt_words=prompt_words,
-        rounds=rounds,
-        seed=seed,
-    )
     if len(set(settings.concurrencies)) < len(settings.concurrencies):
         raise ConfigError("a concurrency is asked for twice")
     found = contenders([parse_choice(text) for text in texts] if texts else default_choices(), say_line)
+    for url in (one.model for one in found if one.kind == OPENAI):
+        if advice := credentials.advice(url):
+            say_line(advice)
     environment = read_environment(with_bandwidth=True)
     # Told to end, it must still let the servers go on and end them: they may be stopped just then.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with progress_bar(turns(found, settings)) as (advance, say):
-        results = run(found, settings, token=token, advance=advance, say=say)
+        results = run(found, settings, credentials=credentials, advance=advance, say=say)
     return make_record(kind=KIND, environment=environment, settings=asdict(settings), results=results)
 
 

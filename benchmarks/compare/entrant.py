@@ -9,11 +9,13 @@ from dataclasses import dataclass
 import psutil
 
 from benchmarks.compare.results import Side
+from benchmarks.credentials import Credentials
 from benchmarks.errors import BenchmarkError
 from benchmarks.peers.contender import Contender
 from benchmarks.peers.models import weights_of
 from benchmarks.peers.process import family, resume, suspend
 from benchmarks.peers.serving import Serving, deciding_versions, is_sized, running
+from benchmarks.peers.weights import weights_sha256
 from service.errors import TiberError
 
 # After it goes on, so that timers that came due meanwhile are done with.
@@ -32,6 +34,7 @@ class Entrant:
     is_suspended: bool = False
     settings: str = ""
     launch_line: str = ""
+    engine_settings: str | None = None
 
     @property
     def is_sized(self) -> bool:
@@ -39,20 +42,34 @@ class Entrant:
         return is_sized(self.contender)
 
     def enter(
-        self, stack: ExitStack, concurrency: int, *, token: str | None, say: Callable[[str], None]
+        self,
+        stack: ExitStack,
+        concurrency: int,
+        *,
+        credentials: Credentials,
+        uses_tuning: bool,
+        say: Callable[[str], None],
     ) -> None:
         """Start it until the stack ends; a failure is kept, not raised."""
         if self.failure is not None:
             return
         say(f"starting {self.contender.label}")
         with self.failing_softly():
-            serving = stack.enter_context(running(self.contender, concurrency=concurrency, token=token))
+            serving = stack.enter_context(
+                running(
+                    self.contender,
+                    concurrency=concurrency,
+                    credentials=credentials,
+                    uses_tuning=uses_tuning,
+                )
+            )
             if serving.pid is not None:
                 # It must run again before it can be told to end.
                 stack.callback(resume, serving.pid)
             self.serving = serving
             self.is_suspended = False
             self.settings, self.launch_line = serving.settings, serving.launch_line
+            self.engine_settings = serving.engine_settings
 
     @contextlib.contextmanager
     def failing_softly(self, where: str = "") -> Iterator[None]:
@@ -118,6 +135,8 @@ class Entrant:
             idle_share=self.idle_share,
             is_suspended=self.is_suspended if is_seen else None,
             failure=self.failure,
+            weights_sha256=weights_sha256(self.contender),
+            engine_settings=self.engine_settings,
         )
 
 

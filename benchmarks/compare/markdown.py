@@ -8,6 +8,8 @@ from benchmarks.compare.results import METRICS, CompareResults, Figures, Level, 
 from benchmarks.stats import Spread
 
 _MS = 1000.0
+# Enough to tell files apart; the record has them whole.
+_HASH_DIGITS = 12
 
 
 def render(record: CompareRecord) -> str:
@@ -50,10 +52,17 @@ def interval_name(results: CompareResults) -> str:
 
 def _contenders(sides: Sequence[Side]) -> Iterator[str]:
     rows = [
-        [side.label, side.weights, _versions(side), side.settings or "-", _idle(side), side.failure or "-"]
+        [side.label, _weights(side), _versions(side), _settings(side), _idle(side), side.failure or "-"]
         for side in sides
     ]
-    titles = ["contender", "weights", "versions", "settings", "CPU while waiting", "left out because"]
+    titles = [
+        "contender",
+        "weights, SHA-256",
+        "versions",
+        "settings",
+        "CPU while waiting",
+        "left out because",
+    ]
     yield table(titles, rows, left=len(titles))
     lines = [f"# {side.label}\n{side.launch_line}" for side in sides if side.launch_line]
     if lines:
@@ -105,6 +114,8 @@ def _notes(results: CompareResults) -> Iterator[str]:
                 notes.append(
                     f"{label} at {level.concurrency} at once: {tokens} tokens came in {events} events."
                 )
+            if retried := sum(one.retried for one in found.rounds):
+                notes.append(f"{label} at {level.concurrency} at once: {retried} requests were sent again.")
             if found.disturbed_rounds:
                 notes.append(
                     f"{label} at {level.concurrency} at once: other processes took over a twentieth of the "
@@ -132,6 +143,16 @@ def _estimate(one: Estimate, digits: str) -> str:
 
 def _milliseconds(one: Spread) -> str:
     return f"{_MS * one.p50:.1f} / {_MS * one.p99:.1f}"
+
+
+def _weights(side: Side) -> str:
+    hashes = (f"{name} {sha256[:_HASH_DIGITS]}" for name, sha256 in side.weights_sha256.items())
+    return "; ".join((side.weights, *hashes))
+
+
+def _settings(side: Side) -> str:
+    engine = f"engine: {side.engine_settings}" if side.engine_settings else ""
+    return "; ".join(filter(None, (side.settings, engine))) or "-"
 
 
 def _versions(side: Side) -> str:

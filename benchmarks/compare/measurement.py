@@ -85,6 +85,7 @@ def summarise(
             itl_p99_s=percentile(itl_s, 99),
             cpu_s=cpu_s,
             others_cpu_s=others_cpu_s,
+            retried=sum(reply.was_retried for burst in bursts for reply in burst),
         ),
         ttft_s=ttft_s,
         itl_s=itl_s,

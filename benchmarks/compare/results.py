@@ -1,6 +1,6 @@
 """What came of a comparison: what the record holds, and what tables and plots are made from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmarks.compare.intervals import Estimate
 from benchmarks.stats import Spread
@@ -12,6 +12,9 @@ METRICS = ("tokens_per_s", "ttft_p50_s", "ttft_p99_s", "itl_p50_s", "itl_p99_s")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """A contender as it was run. `failure` says why it was left out, from which concurrency on if not all.
+
+    `weights_sha256` are those of the weights' files, by name; ours with the manifest's. `engine_settings`
+    are where those of a tiber-serve are from, by its own word.
 
     `idle_share` is the CPU that it took before its first turn, in cores, settled and waiting. One that we
     started `is_suspended`: stopped (SIGSTOP) while others were measured. Both are None for one elsewhere.
@@ -28,6 +31,8 @@ class Side:
     idle_share: float | None
     is_suspended: bool | None
     failure: str | None
+    weights_sha256: dict[str, str] = field(default_factory=dict)
+    engine_settings: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +41,8 @@ class Round:
 
     `prompt_tokens` is of all requests, by the server's count. `events` are those that brought text: as many
     as tokens, unless a server sends several tokens at once. `others_cpu_s` is the CPU that went to anything
-    but this contender and the client; None where the contender's own CPU is not known.
+    but this contender and the client; None where the contender's own CPU is not known. `retried` requests
+    were lost unread, and sent again.
     """
 
     wall_s: float
@@ -50,6 +56,7 @@ class Round:
     itl_p99_s: float
     cpu_s: float | None
     others_cpu_s: float | None
+    retried: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 from benchmarks import load
 from benchmarks.compare.entrant import Entrant, entrants
@@ -10,6 +11,7 @@ from benchmarks.compare.measurement import Client, Measured, measure
 from benchmarks.compare.results import CompareResults, Level
 from benchmarks.compare.settings import CompareSettings
 from benchmarks.compare.summary import figures, versus
+from benchmarks.credentials import Credentials
 from benchmarks.peer import Peer
 from benchmarks.peers.contender import Contender
 from benchmarks.workload import make_texts
@@ -25,31 +27,32 @@ def compare(
     contenders: list[Contender],
     settings: CompareSettings,
     *,
-    token: str | None,
+    credentials: Credentials,
     advance: Callable[[], None],
     say: Say,
 ) -> CompareResults:
     """Measure all contenders in turns; one that fails is left out from there on, and its failure is kept.
 
-    `token` is for contenders that run already. `advance` is called after each of the `turns`.
+    `credentials` are for contenders that run already. `advance` is called after each of the `turns`.
 
     Raises:
         BenchmarkError: the client's process can't be started.
     """
     everyone = entrants(contenders)
+    enter = partial(Entrant.enter, credentials=credentials, uses_tuning=settings.uses_tuning, say=say)
     with ExitStack() as stack:
         client: Client = Peer(load.serve)
         stack.callback(client.close)
         client.wait_ready(_CLIENT_READY_S)
         for entrant in everyone:
             if not entrant.is_sized:
-                entrant.enter(stack, max(settings.concurrencies), token=token, say=say)
+                enter(entrant, stack, max(settings.concurrencies))
         levels = []
         for concurrency in settings.concurrencies:
             with ExitStack() as sized:
                 for entrant in everyone:
                     if entrant.is_sized:
-                        entrant.enter(sized, concurrency, token=token, say=say)
+                        enter(entrant, sized, concurrency)
                 _watch_idle(everyone)
                 levels.append(_level(everyone, client, concurrency, settings, advance, say))
     return CompareResults(sides=[entrant.side() for entrant in everyone], levels=levels)
@@ -85,7 +88,7 @@ def _level(
     for turn in range(settings.rounds + 1):
         is_warm_up = turn == 0
         prompts = make_texts(
-            seed=f"{settings.seed}/{concurrency}/{turn}",
+            seed=f"{settings.seed}/{settings.run_id}/{concurrency}/{turn}",
             count=settings.requests(concurrency),
             words=settings.prompt_words,
         )

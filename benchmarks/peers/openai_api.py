@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from benchmarks.answers import parse_object
 from benchmarks.client import Reply, Target
 from benchmarks.errors import BenchmarkError
+from benchmarks.http_get import get
 
 DEFAULT_BASE = "/v1"
-_TIMEOUT_S = 5.0
 _SHOWN_BYTES = 200
 
 
@@ -42,7 +42,7 @@ def split_url(url: str) -> tuple[str, str]:
 def is_healthy(target: Target) -> bool:
     """Whether GET /health answers 200."""
     try:
-        return _get(target, "/health")[0] == http.client.OK
+        return get(target, "/health")[0] == http.client.OK
     except (OSError, http.client.HTTPException):
         return False
 
@@ -51,7 +51,7 @@ def served_model(target: Target, base: str) -> str:
     """The first model that the server lists. Raises: BenchmarkError when it lists none."""
     path = f"{base}/models"
     try:
-        status, body = _get(target, path)
+        status, body = get(target, path)
     except (OSError, http.client.HTTPException) as error:
         raise BenchmarkError(f"nobody answers at {target.host}:{target.port}: {error}") from error
     models = (parse_object(body) or {}).get("data")
@@ -98,16 +98,6 @@ def read_answer(reply: Reply, *, tokens: int) -> Answer | str:
 def _token_times(event_times_s: Sequence[float], tokens: int) -> list[float]:
     # The last two events are the usage and [DONE]; one of the end's reason may come before them.
     return list(event_times_s[:-2][:tokens])
-
-
-def _get(target: Target, path: str) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(target.host, target.port, timeout=_TIMEOUT_S)
-    try:
-        connection.request("GET", path, headers={"authorization": f"Bearer {target.token}"})
-        response = connection.getresponse()
-        return response.status, response.read()
-    finally:
-        connection.close()
 
 
 def _shown(content: bytes) -> str:

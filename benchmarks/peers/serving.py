@@ -1,12 +1,14 @@
 """Runs a contender, whatever its kind."""
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.client import Target
+from benchmarks.credentials import Credentials
 from benchmarks.peers import llamacpp, vllm
 from benchmarks.peers.contender import LLAMACPP, OPENAI, TIBER, VLLM, Contender
 from benchmarks.peers.environment import CACHE, interpreter, pins
@@ -14,6 +16,7 @@ from benchmarks.peers.launch import Launch
 from benchmarks.peers.openai_api import DEFAULT_BASE, served_model, split_url
 from benchmarks.peers.process import running_peer
 from benchmarks.server import free_port, running_server
+from benchmarks.service_info import read_service_info
 
 _HOST = "127.0.0.1"
 _NO_TOKEN = "none"  # noqa: S105 - peers take any
@@ -27,6 +30,7 @@ class Serving:
     """A contender that answers OpenAI's API under `base`; `pid` is None where it runs without us.
 
     `model` is its own name for what it serves. `launch_line` starts it by hand; `settings` says it in words.
+    `engine_settings` is where a tiber-serve says that its engine's are from.
     """
 
     target: Target
@@ -35,6 +39,7 @@ class Serving:
     pid: int | None
     launch_line: str
     settings: str
+    engine_settings: str | None = None
 
     @property
     def path(self) -> str:
@@ -48,17 +53,21 @@ def is_sized(contender: Contender) -> bool:
 
 
 @contextlib.contextmanager
-def running(contender: Contender, *, concurrency: int, token: str | None) -> Iterator[Serving]:
-    """Run a contender until the block ends; `token` is for servers that run already.
+def running(
+    contender: Contender, *, concurrency: int, credentials: Credentials, uses_tuning: bool
+) -> Iterator[Serving]:
+    """Run a contender until the block ends; `credentials` are for servers that run already.
+
+    `uses_tuning` lets ours take what `tiber-serve tune` left beside its model.
 
     Raises:
         BenchmarkError: it is not installed, does not start, or does not answer.
         ConfigError: its settings are wrong.
     """
     if contender.kind == OPENAI:
-        yield _elsewhere(contender, token)
+        yield _elsewhere(contender, credentials)
     elif contender.kind == TIBER:
-        with _ours(contender) as serving:
+        with _ours(contender, uses_tuning=uses_tuning) as serving:
             yield serving
     else:
         port = free_port()
@@ -95,25 +104,32 @@ def deciding_versions(kind: str) -> dict[str, str]:
     return {package: pinned[package] for package in _DECIDING[kind]}
 
 
-def _elsewhere(contender: Contender, token: str | None) -> Serving:
+def _elsewhere(contender: Contender, credentials: Credentials) -> Serving:
     root, base = split_url(contender.model)
-    target = Target.from_url(root, token or _NO_TOKEN)
-    return _serving(target, base, None, "", f"runs already at {contender.model}")
+    target = Target.from_url(root, credentials.token_for(root) or _NO_TOKEN)
+    serving = _serving(target, base, None, "", f"runs already at {contender.model}")
+    return replace(serving, engine_settings=_engine_settings(target))
 
 
 @contextlib.contextmanager
-def _ours(contender: Contender) -> Iterator[Serving]:
+def _ours(contender: Contender, *, uses_tuning: bool) -> Iterator[Serving]:
     folder = Path(contender.model)
-    with running_server(folder, cache_gib=_CACHE_GIB, request_timeout_s=_REQUEST_TIMEOUT_S) as server:
-        chosen = server.settings.properties
-        yield _serving(
+    with running_server(
+        folder, cache_gib=_CACHE_GIB, request_timeout_s=_REQUEST_TIMEOUT_S, tuning=uses_tuning
+    ) as server:
+        serving = _serving(
             server.target,
             DEFAULT_BASE,
             server.pid,
             f"tiber-serve serve --model {folder.name}",
-            f"{_CACHE_GIB} GiB of KV cache, else the service's defaults"
-            + (f"; OpenVINO properties {chosen}" if chosen else ""),
+            f"{_CACHE_GIB} GiB of KV cache, tuning = {json.dumps(uses_tuning)}, else the service's defaults",
         )
+        yield replace(serving, engine_settings=_engine_settings(server.target))
+
+
+def _engine_settings(target: Target) -> str | None:
+    info = read_service_info(target)
+    return info.engine_settings if info else None
 
 
 def _serving(target: Target, base: str, pid: int | None, line: str, settings: str) -> Serving:

@@ -3,19 +3,15 @@
 What they measure with is imported late: child processes import this module, too.
 """
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.command_line import (
     ModelOption,
     OutputOption,
     SeedOption,
     WordsOption,
-    finish,
     out,
     progress_bar,
 )
@@ -45,24 +41,23 @@ def reproducible(
     """Check that answers under mixed load, with and without prefix cache, are those that requests get alone.
 
     Each pass has a server of its own. Clients that leave midway come on top of --requests. Log-probabilities
-    tell of differences too small to change a token. Ends with status 1 when an answer differs.
+    tell of differences too small to change a token. Ends with status 1 when an answer differs, and when no
+    request was cancelled or, in the last pass, none found its beginning in the prefix cache.
     """
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.report import show_faults
-    from benchmarks.reproducible.check import CheckSettings, run_check, turns
+    from benchmarks.reproducible.check import run_check, turns
+    from benchmarks.reproducible.passes import CheckSettings
 
     settings = CheckSettings(
         requests=requests, load=load, cache_gib=cache_gib, seed=seed, reproducible=not usual
     )
-    environment = read_environment()
+    run = begin("reproducible", settings, output, model=model)
     with progress_bar(turns(settings)) as (advance, say):
         results = run_check(model, settings, advance=advance, say=say)
-    _show_check(results, out)
+    _show_check(results)
     show_faults(results.faults, out)
-    record = make_record(
-        kind="reproducible", environment=environment, settings=asdict(settings), results=results, model=model
-    )
-    finish(record, output, has_failed=bool(results.faults))
+    run.finish(results, has_failed=bool(results.faults))
 
 
 def reproducible_cost(
@@ -78,7 +73,7 @@ def reproducible_cost(
     output: OutputOption = None,
 ) -> None:
     """Compare the throughput of reproducible mode with that of the usual settings, in turns."""
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.reproducible.cost import CostSettings, measure_cost, turns
 
     settings = CostSettings(
@@ -89,43 +84,32 @@ def reproducible_cost(
         cache_gib=cache_gib,
         seed=seed,
     )
-    environment = read_environment()
+    run = begin("reproducible-cost", settings, output, model=model)
     with progress_bar(turns(settings)) as (advance, say):
         results = measure_cost(model, settings, advance=advance, say=say)
-    _show_cost(results, out)
-    record = make_record(
-        kind="reproducible-cost",
-        environment=environment,
-        settings=asdict(settings),
-        results=results,
-        model=model,
-    )
-    finish(record, output, has_failed=False)
+    _show_cost(results)
+    run.finish(results)
 
 
-def _show_check(results: "CheckResults", console: Console) -> None:
-    tokens = results.generated_tokens
-    table = Table(
-        title=f"Answers identical to the solo ones ({tokens} tokens in each pass)", title_justify="left"
-    )
-    for column in ("", "text and tokens", "log-probabilities too", "clients that left"):
-        table.add_column(column, justify="right" if column else "left")
+def _show_check(results: "CheckResults") -> None:
+    from benchmarks.tables import new_table
+
+    title = f"Answers identical to the solo ones ({results.generated_tokens} tokens in each pass)"
+    names = ("text and tokens", "log-probabilities too", "cancelled", "cached beginnings")
+    table = new_table(title, "", *names)
     for one in results.passes:
         shares = (f"{count} of {results.compared}" for count in (one.identical, one.identical_logprobs))
-        table.add_row(one.name, *shares, str(one.left))
-    console.print(table)
+        cached = f"{one.prefix_hits} of {one.tell_cached}" if one.tell_cached else "not told"
+        table.add_row(one.name, *shares, f"{one.cancelled} of {one.left}", cached)
+    out.print(table)
 
 
-def _show_cost(results: "CostResults", console: Console) -> None:
-    table = Table(title="Tokens/s, medians; reproducible over usual", title_justify="left")
-    for column in ("requests at once", "reproducible", "usual", "ratio: median (lowest to highest)"):
-        table.add_column(column, justify="right")
+def _show_cost(results: "CostResults") -> None:
+    from benchmarks.tables import new_table, ratio_text
+
+    names = ("reproducible", "usual", "ratio: median (lowest to highest)")
+    table = new_table("Tokens/s, medians; reproducible over usual", "requests at once", *names)
     for one in results.by_concurrency:
-        ratio = (
-            f"{one.ratio.median:.3f} ({one.ratio.lowest:.3f} to {one.ratio.highest:.3f})"
-            if one.ratio
-            else "-"
-        )
         speeds = f"{one.reproducible_median:.1f}", f"{one.usual_median:.1f}"
-        table.add_row(str(one.concurrency), *speeds, ratio)
-    console.print(table)
+        table.add_row(str(one.concurrency), *speeds, ratio_text(one.ratio))
+    out.print(table)

@@ -110,7 +110,10 @@ def _measure(
         concurrency=concurrency,
         timeout_s=_ROUND_S,
     )
-    replies = client.run(job, _ROUND_S).replies
+    result = client.run(job, _ROUND_S)
+    if result.retried:
+        raise BenchmarkError(f"the server hung up on {result.retried} streams, which were sent again")
+    replies = result.replies
     for reply, prompt in zip(replies, prompts, strict=True):
         if fault := stream_fault(reply, tokens=settings.tokens, prompt_tokens=len(prompt.token_ids)):
             raise BenchmarkError(f"a stream is not whole: {fault}")

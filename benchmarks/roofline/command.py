@@ -1,11 +1,10 @@
 """The command `roofline`. What it measures with is imported late: child processes import this module, too."""
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from benchmarks.command_line import ModelOption, OutputOption, SeedOption, finish, out, progress_bar
+from benchmarks.command_line import ModelOption, OutputOption, SeedOption, out, progress_bar
 from service.errors import ConfigError
 
 
@@ -44,7 +43,7 @@ def roofline(
     A decode step of one request reads all weights once: the memory sets its limit. A prompt is computed many
     tokens at a time: the cores set its limit. Other programs take from both: measure on a quiet machine.
     """
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.roofline.engine import Lengths
     from benchmarks.roofline.measure import RooflineSettings, measure_roofline
     from benchmarks.roofline.report import show_roofline
@@ -60,19 +59,11 @@ def roofline(
         seed=seed,
         has_profile=profile,
     )
-    environment = read_environment()
+    run = begin("roofline", settings, output, model=model)
     with progress_bar(settings.turns) as (advance, _):
         results, engine = measure_roofline(model, settings, advance=advance)
     show_roofline(results, out)
-    record = make_record(
-        kind="roofline",
-        environment=environment,
-        settings=asdict(settings),
-        results=results,
-        model=model,
-        engine=engine,
-    )
-    finish(record, output, has_failed=False)
+    run.finish(results, engine=engine)
 
 
 def _properties(lines: list[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from rich.table import Table
 
 from benchmarks.roofline.profile import Profile
 from benchmarks.roofline.results import Reached, RooflineResults
+from benchmarks.tables import new_table
 
 _MS = 1000
 _GIGA = 1e9
@@ -23,7 +24,7 @@ def show_roofline(results: RooflineResults, console: Console) -> None:
 
 def _machine_table(results: RooflineResults) -> Table:
     machine = results.machine
-    table = _table("This machine, all usable cores", "", "GB/s", "GFLOP/s")
+    table = new_table("This machine, all usable cores", "", "GB/s", "GFLOP/s")
     table.add_row("memory, read", _range([one.read_bytes_per_s for one in results.memory]), "")
     table.add_row("8 MiB in the caches, read", f"{machine.cached_bytes_per_s / _GIGA:.1f}", "")
     for name, flops_per_s in (
@@ -39,7 +40,7 @@ def _machine_table(results: RooflineResults) -> Table:
 
 def _reached_table(results: RooflineResults) -> Table:
     columns = ("work", "limit", "OpenVINO's kernel", "measured", "reached", "lowest - highest")
-    table = _table("One request alone: the middle round", "", *columns)
+    table = new_table("One request alone: the middle round", "", *columns)
     decode = results.decode
     table.add_row(f"a token behind {decode.tokens}", f"{decode.work / _MEGA:.1f} MB", *_cells(decode))
     for one in results.prefill:
@@ -60,7 +61,7 @@ def _range(bytes_per_s: list[float]) -> str:
 
 
 def _profile_table(profile: Profile) -> Table:
-    table = _table("A decode step by OpenVINO's own clocks", "operation", "count", "ms", "share")
+    table = new_table("A decode step by OpenVINO's own clocks", "operation", "count", "ms", "share")
     for share in profile.shares[:_MOST_KINDS_SHOWN]:
         table.add_row(share.kind, str(share.count), *_part(share.time_s, profile))
     others_s = sum(share.time_s for share in profile.shares[_MOST_KINDS_SHOWN:])
@@ -71,11 +72,3 @@ def _profile_table(profile: Profile) -> Table:
 
 def _part(time_s: float, profile: Profile) -> tuple[str, str]:
     return f"{time_s * _MS:.2f}", f"{time_s / profile.step_s:.0%}"
-
-
-def _table(title: str, first: str, *others: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column(first)
-    for name in others:
-        table.add_column(name, justify="right")
-    return table

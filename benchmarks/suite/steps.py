@@ -32,7 +32,8 @@ _QUICK: dict[str, tuple[str, ...]] = {
         *("--prompt-tokens", "32", "--prompt-tokens", "256", "--output-tokens", "32"),
     ),
     "startup": ("--rounds", "1"),
-    "reproducible": ("--requests", "12", "--load", "4"),
+    # Fewer would leave it to chance whether the prefix cache is tried.
+    "reproducible": ("--requests", "24", "--load", "4"),
     "reproducible-cost": ("--rounds", "1", "--tokens", "32"),
     "speculative": ("--rounds", "1", "--tokens", "32", "--concurrency", "1", "--concurrency", "16"),
     "chunks": (

@@ -10,11 +10,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from benchmarks.command_line import OutputOption, err, finish, out, say_line
+from benchmarks.command_line import (
+    OutputOption,
+    RunIdOption,
+    TokenEnvOption,
+    TokenOption,
+    draw_run_id,
+    err,
+    finite,
+    out,
+    read_credentials,
+    running_at,
+    say_line,
+)
 from service.errors import ConfigError
 
 if TYPE_CHECKING:
     from benchmarks.client import Target
+    from benchmarks.credentials import Credentials
     from benchmarks.traffic.jobs import Progress
     from benchmarks.traffic.schedules import Limit
 
@@ -23,7 +36,6 @@ UrlOption = Annotated[
     str | None,
     typer.Option(help="A running server: http://HOST:PORT. Without it, one of our own serves --model."),
 ]
-TokenOption = Annotated[str | None, typer.Option(help="The token, if it wants one.", envvar="VALID_TOKEN")]
 ModelOption = Annotated[
     Path | None,
     typer.Option(
@@ -52,6 +64,7 @@ def run(
     api: ApiOption = "tgi",
     url: UrlOption = None,
     token: TokenOption = None,
+    token_env: TokenEnvOption = None,
     model: ModelOption = None,
     model_name: Annotated[
         str | None, typer.Option(help="The name to ask for; openai: default the first of /v1/models.")
@@ -60,7 +73,10 @@ def run(
     arrival: Annotated[str, typer.Option(help=_ARRIVALS)] = "closed:8",
     requests: Annotated[int | None, typer.Option(min=1, help="Requests, of each stage of a sweep.")] = None,
     duration: Annotated[
-        str | None, typer.Option(help="Time to send in, such as 30s or 2m. Default without --requests: 30s.")
+        str | None,
+        typer.Option(
+            help="Time to send in, of each stage of a sweep: 30s, 2m. Default without --requests: 30s."
+        ),
     ] = None,
     slo: Annotated[
         str | None, typer.Option(help="Objectives that goodput keeps: ttft=500ms,itl=100ms; also tpot, e2e.")
@@ -75,40 +91,32 @@ def run(
     extra: Annotated[
         str | None, typer.Option(help="JSON added to each body (tgi: to its parameters).")
     ] = None,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="Seconds until a request has failed.")] = 300.0,
-    seed: Annotated[int, typer.Option(help="Decides prompts, lengths and arrivals.")] = 1,
+    timeout_s: Annotated[
+        float, typer.Option(callback=finite, min=0.1, help="Seconds until a request has failed.")
+    ] = 300.0,
+    seed: Annotated[int, typer.Option(help="Decides lengths and arrivals, and with --run-id the words.")] = 1,
+    run_id: RunIdOption = None,
     output: OutputOption = None,
 ) -> None:
     """Load a server; tell latencies, throughput and failures as clients saw them. Ctrl-C ends it early."""
-    from benchmarks.record import make_record, read_environment
+    from benchmarks.recording import begin
     from benchmarks.traffic.report import show_traffic
     from benchmarks.traffic.run import Plan, Teller, run_plan
     from benchmarks.traffic.schedules import read_arrival
+    from benchmarks.traffic.served import OWN, check_served
     from benchmarks.traffic.settings import read_dialect, read_extra
     from benchmarks.traffic.slo import Slo
     from benchmarks.traffic.workloads import Workload
 
+    credentials, run_id = read_credentials(token, token_env), run_id or draw_run_id()
     limit = read_limit(requests, duration, is_trace=arrival.startswith("trace:"))
     schedule, more = read_arrival(arrival, limit, seed=seed), read_extra(extra)
     objectives = Slo.from_spec(slo) if slo else None
-    asked = Workload.from_spec(workload, seed=seed, model=model)
-    environment = read_environment(with_bandwidth=True)
-    with serving(url, token, model, timeout_s) as target:
-        plan = Plan(
-            target=target,
-            dialect=read_dialect(api, target, model_name=model_name, ignore_eos=ignore_eos, extra=more),
-            workload=asked,
-            limit=limit,
-            slo=objectives,
-            warm_up=warm_up,
-            timeout_s=timeout_s,
-            seed=seed,
-        )
-        name = "trace" if arrival.startswith("trace:") else arrival
-        results = run_plan(plan, schedule, name, Teller(say=say_line, progress=_tell))
-    show_traffic(results, out)
+    asked = Workload.from_spec(workload, seed=seed, model=model, part=run_id)
+    name = "trace" if arrival.startswith("trace:") else arrival
     settings = {
         "target": api,
+        "model_name": model_name,
         "workload": workload,
         "counted_in": "tokens" if model else "words",
         "arrival": name,
@@ -120,12 +128,29 @@ def run(
         "extra": more,
         "timeout_s": timeout_s,
         "seed": seed,
+        "run_id": run_id,
         "own_server": url is None,
     }
-    record = make_record(
-        kind="traffic", environment=environment, settings=settings, results=results, model=model
+    begun = begin("traffic", settings, output, model=model, with_bandwidth=True)
+    with serving(url, credentials, model, timeout_s) as target:
+        plan = Plan(
+            target=target,
+            dialect=read_dialect(api, target, model_name=model_name, ignore_eos=ignore_eos, extra=more),
+            workload=asked,
+            limit=limit,
+            slo=objectives,
+            warm_up=warm_up,
+            timeout_s=timeout_s,
+            seed=seed,
+        )
+        served = OWN if url is None else check_served(target, model, model_name) if model else None
+        results = run_plan(plan, schedule, name, Teller(say=say_line, progress=_tell))
+    show_traffic(results, out)
+    if not results.answered:
+        say_line("nothing was measured: no request was answered")
+    begun.finish(
+        results, found={"model_served": served}, has_failed=bool(results.failed) or not results.answered
     )
-    finish(record, output, has_failed=bool(results.failed))
 
 
 def read_limit(requests: int | None, duration: str | None, *, is_trace: bool) -> "Limit":
@@ -140,14 +165,22 @@ def read_limit(requests: int | None, duration: str | None, *, is_trace: bool) ->
 
 
 @contextmanager
-def serving(url: str | None, token: str | None, model: Path | None, timeout_s: float) -> Iterator["Target"]:
-    """The running server at `url`, or one of our own. Raises: ConfigError when neither is given."""
-    from benchmarks.client import Target
+def serving(
+    url: str | None, credentials: "Credentials", model: Path | None, timeout_s: float
+) -> Iterator["Target"]:
+    """The running server at `url`, or one of our own.
+
+    Raises:
+        ConfigError: neither is given, or a token for one of our own.
+    """
     from benchmarks.server import running_server
 
     if url is not None:
-        yield Target.from_url(url, token or "")
-    elif model is not None:
+        yield running_at(url, credentials)
+        return
+    if credentials.are_asked_for:
+        raise ConfigError("a token is for --url: a server of our own has one of its own")
+    if model is not None:
         say_line("starting a server")
         with running_server(model, request_timeout_s=timeout_s) as server:
             yield server.target

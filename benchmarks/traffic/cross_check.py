@@ -1,7 +1,6 @@
 """Compares our figures with an outside load generator's, in turns on one server."""
 
 import tempfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ class CrossCheckSettings:
     requests: int
     rounds: int
     seed: int
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +91,9 @@ class CrossCheck:
         self._process.close()
 
     def _workload(self, settings: CrossCheckSettings, turn: str) -> Workload:
-        # Another seed each turn: no prompt is in the server's prefix cache.
-        seed = zlib.crc32(f"{settings.seed}/{turn}".encode())
-        return Workload.from_spec(settings.workload, seed=seed, model=self._model)
+        # Other words each turn: no prompt is in the server's prefix cache.
+        part = f"{settings.run_id}/{turn}"
+        return Workload.from_spec(settings.workload, seed=settings.seed, model=self._model, part=part)
 
     def _ours(self, workload: Workload, concurrency: int, requests: int) -> Figures:
         job = TrafficJob(

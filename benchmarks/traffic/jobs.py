@@ -35,8 +35,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficResult:
-    """What became of the requests that ended; `unfinished` had not when the sending was stopped."""
+    """What became of the requests that ended; `unfinished` had not when the sending was stopped.
+
+    `retried` were lost unread on a connection that had served others, and sent again.
+    """
 
     samples: list[Sample]
     unfinished: int
     was_stopped: bool
+    retried: int = 0

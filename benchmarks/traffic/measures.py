@@ -21,7 +21,8 @@ class Measures:
 
     `window_s` is from the first request's due time to the last one's end, what was in flight when
     sending ended included; rates are over it. `failures` are counted by kind; `unfinished` requests were
-    broken off by us. `send_delay_s` is from due to sent, `queue_s` the server's own word for its queue.
+    broken off by us, `retried` lost unread and sent again. `send_delay_s` is from due to sent, `queue_s` the
+    server's own word for its queue.
     `itl_s` is between chunks, which may hold several tokens: `tokens_per_chunk` says how many.
     `answers_per_s` is over the time from the first answer's end to the last one's: the rate of requests
     where the server keeps up. `goodput_per_s` counts the answered requests that kept every objective,
@@ -33,6 +34,7 @@ class Measures:
     failures: dict[str, int]
     reasons: list[str]
     unfinished: int
+    retried: int
     prompt_tokens: int
     output_tokens: int
     tokens_per_chunk: float | None
@@ -63,6 +65,7 @@ def measure(result: TrafficResult, slo: Slo | None) -> Measures:
         failures=dict(Counter(one.failure.kind for one in result.samples if one.failure)),
         reasons=_reasons(result.samples),
         unfinished=result.unfinished,
+        retried=result.retried,
         prompt_tokens=sum(one.prompt_tokens or 0 for one in good),
         output_tokens=output_tokens,
         tokens_per_chunk=output_tokens / chunks if chunks else None,

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.stats import median
+from benchmarks.tables import new_table, pairs_table, ratio_text
 from benchmarks.traffic.bootstrap import Distribution, Estimate
 from benchmarks.traffic.cross_check import CrossCheckResults
 from benchmarks.traffic.measures import Measures
@@ -37,18 +38,15 @@ def show_traffic(results: TrafficResults, console: Console) -> None:
 
 def show_cross_check(results: CrossCheckResults, console: Console) -> None:
     """Print both sides' medians over the rounds, and whether they agree."""
-    table = Table(title="Medians of the rounds", title_justify="left")
-    for title in ("", "ours", "guidellm", "ratio by round: median (least to greatest)", "within 5%"):
-        table.add_column(title, justify="right" if title else "left")
+    names = ("ours", "guidellm", "ratio by round: median (least to greatest)", "within 5%")
+    table = new_table("Medians of the rounds", "", *names)
     for one in results.comparisons:
         factor, unit = (1, "tokens/s") if one.name == "output_tokens_per_s" else (_MS, "ms")
-        ratio = "-" if one.ratio is None else f"{one.ratio.median:.3f}"
-        bounds = "" if one.ratio is None else f" ({one.ratio.lowest:.3f} to {one.ratio.highest:.3f})"
         table.add_row(
             f"closed:{one.concurrency}, {_NAMES[one.name]}, {unit}",
             f"{factor * median(one.ours):.2f}",
             f"{factor * median(one.theirs):.2f}",
-            f"{ratio}{bounds}",
+            ratio_text(one.ratio),
             "yes" if one.agrees else "no",
         )
     console.print(table)
@@ -71,9 +69,7 @@ def _show_stage(stage: Stage, console: Console) -> None:
 
 def _rates(stage: Stage) -> Table:
     seen = stage.measures
-    table = Table(title=stage.arrival, title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
+    table = pairs_table(stage.arrival)
     table.add_row("answered in time", f"{seen.answered} in {seen.window_s:.1f} s")
     if stage.offered_per_s is not None:
         table.add_row("requests/s offered", f"{stage.offered_per_s:.2f}")
@@ -118,6 +114,8 @@ def _show_failures(stage: Stage, console: Console) -> None:
     if seen.failures:
         kinds = ", ".join(f"{kind}: {count}" for kind, count in sorted(seen.failures.items()))
         console.print(f"[bold red]{escape(stage.arrival)} failures[/] {escape(kinds)}", highlight=False)
+    if seen.retried:
+        console.print(f"{escape(stage.arrival)}: {seen.retried} requests were lost unread, and sent again")
     for reason in seen.reasons:
         console.print(f"  {escape(reason)}", highlight=False, soft_wrap=True)
     if stage.was_stopped:

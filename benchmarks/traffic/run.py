@@ -1,7 +1,7 @@
 """Runs a load from its first request to its figures, in one stage or in a sweep of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks.client import Target
 from benchmarks.errors import BenchmarkError
@@ -55,6 +55,11 @@ class TrafficResults:
         """Requests that failed, in all stages."""
         return sum(sum(stage.measures.failures.values()) for stage in self.stages)
 
+    @property
+    def answered(self) -> int:
+        """Requests that were answered whole, in all stages."""
+        return sum(stage.measures.answered for stage in self.stages)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Teller:
@@ -89,6 +94,7 @@ def _stage(
     name: str,
     tell: Teller,
     *,
+    number: int = 0,
     is_later: bool = False,
 ) -> Stage:
     if not isinstance(schedule, Closed) and not schedule.due_s:
@@ -99,7 +105,8 @@ def _stage(
     job = TrafficJob(
         target=plan.target,
         dialect=plan.dialect,
-        workload=plan.workload,
+        # Other words than any stage before: their prompts are in the server's prefix cache.
+        workload=replace(plan.workload, part=f"{plan.workload.part}/{number}"),
         schedule=schedule,
         warm_up=0 if is_later else _warm_up(plan, schedule),
         timeout_s=plan.timeout_s,
@@ -128,7 +135,7 @@ def _sweep(process: TrafficProcess, plan: Plan, sweep: Sweep, tell: Teller) -> T
     stages: list[Stage] = []
     for concurrency in (1, sweep.concurrency):
         schedule = Closed(concurrency=concurrency, limit=plan.limit)
-        stages.append(_stage(process, plan, schedule, f"closed:{concurrency}", tell))
+        stages.append(_stage(process, plan, schedule, f"closed:{concurrency}", tell, number=len(stages)))
         if stages[-1].was_stopped:
             return TrafficResults(stages=stages, borne_per_s=None)
     low, high = (stage.measures.requests_per_s.value for stage in stages)
@@ -137,7 +144,8 @@ def _sweep(process: TrafficProcess, plan: Plan, sweep: Sweep, tell: Teller) -> T
     for step in range(1, sweep.steps + 1):
         rate_per_s = float(f"{low + (high - low) * step / sweep.steps:.3g}")
         timed = at_rate("poisson", rate_per_s, plan.limit, seed=plan.seed)
-        stages.append(_stage(process, plan, timed, f"poisson:{rate_per_s:g}", tell, is_later=True))
+        name = f"poisson:{rate_per_s:g}"
+        stages.append(_stage(process, plan, timed, name, tell, number=len(stages), is_later=True))
         if stages[-1].was_stopped:
             break
     return TrafficResults(stages=stages, borne_per_s=_borne_per_s(stages))

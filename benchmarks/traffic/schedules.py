@@ -3,12 +3,13 @@
 import csv
 import itertools
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from benchmarks.traffic.specs import Form, read_number, read_spec
+from benchmarks.traffic.specs import Form, read_number, read_spec, whole
 from service.errors import ConfigError
 
 _TRACE = "trace"
@@ -62,12 +63,14 @@ def read_arrival(text: str, limit: Limit, *, seed: int) -> Schedule | Sweep:
     name, _, rest = text.strip().partition(":")
     if name == "sweep":
         _, values = read_spec(text, _SWEEP, "arrival")
-        return Sweep(steps=max(1, int(values["steps"])), concurrency=max(2, int(values["concurrency"])))
+        for key, value in values.items():
+            whole(value, f"the arrival {text!r}: {key}")
+        if values["concurrency"] < 2:
+            raise ConfigError(f"the arrival {text!r}: a sweep goes from 1 client to 2 or more")
+        return Sweep(steps=int(values["steps"]), concurrency=int(values["concurrency"]))
     if name == "closed":
-        concurrency = read_number(rest, "the clients of closed:N")
-        if concurrency != int(concurrency):
-            raise ConfigError(f"the clients of closed:N are a whole number, not {rest!r}")
-        return Closed(concurrency=int(concurrency), limit=limit)
+        what = "the number of clients of closed:N"
+        return Closed(concurrency=whole(read_number(rest, what), what), limit=limit)
     if name in ("poisson", "constant"):
         return at_rate(name, read_number(rest, f"the requests per second of {name}:R"), limit, seed=seed)
     if name == _TRACE and rest:
@@ -124,7 +127,10 @@ def _json_rows(lines: list[str], path: Path) -> Iterator[object]:
 def _timestamps(rows: Iterable[object], path: Path) -> Iterator[float]:
     for number, row in enumerate(rows, 1):
         try:
-            yield float(row[_COLUMN])  # type: ignore[index]  # what has no such field is caught
+            time_s = float(row[_COLUMN])  # type: ignore[index]  # what has no such field is caught
+            if not math.isfinite(time_s):
+                raise ValueError(time_s)
+            yield time_s
         except (KeyError, TypeError, ValueError) as error:
             raise ConfigError(
                 f"the trace {path}, record {number}: no number called {_COLUMN!r}. A trace is CSV with a"

@@ -65,7 +65,12 @@ class Sender:
         if self._is_warming_up:
             return TrafficResult(samples=[], unfinished=0, was_stopped=was_stopped)
         unfinished = self._sent - len(self._samples)
-        return TrafficResult(samples=self._samples, unfinished=unfinished, was_stopped=was_stopped)
+        return TrafficResult(
+            samples=self._samples,
+            unfinished=unfinished,
+            was_stopped=was_stopped,
+            retried=self._counts["retried"],
+        )
 
     async def _warm_up(self) -> None:
         # Alone, so that a wrong address is told at once.
@@ -125,6 +130,7 @@ class Sender:
             reply = await self._over(connection, request)
             if not reply.is_unread:
                 return reply
+            self._counts["retried"] += 1
         async with asyncio.timeout(self._job.timeout_s):
             connection = await Connection.open(self._job.target)
         return await self._over(connection, request)

@@ -36,12 +36,17 @@ def read_extra(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_no_constant)
     except ValueError as error:
         raise ConfigError(f"--extra is no JSON: {error}") from error
     if not isinstance(value, dict):
         raise ConfigError("--extra is a JSON object, such as '{\"top_k\": 1}'")
     return value
+
+
+def _no_constant(name: str) -> None:
+    """Python's JSON knows NaN and Infinity, JSON does not."""
+    raise ValueError(name)
 
 
 def first_model(target: Target) -> str:

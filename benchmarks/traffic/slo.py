@@ -57,6 +57,8 @@ class Slo:
             if name not in _MEASURES:
                 allowed = ", ".join(_MEASURES)
                 raise ConfigError(f"--slo knows {allowed}, not {name!r}: for example ttft=500ms,itl=100ms")
+            if name in limits_s:
+                raise ConfigError(f"--slo has {name} twice")
             limits_s[name] = read_duration_s(value, f"--slo {name}")
         if not limits_s:
             raise ConfigError("--slo is empty: for example ttft=500ms,itl=100ms")

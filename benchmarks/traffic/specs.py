@@ -21,7 +21,7 @@ def read_spec(text: str, forms: Mapping[str, Form], what: str) -> tuple[str, dic
     """Read `name` or `name:part=number,...`.
 
     Raises:
-        ConfigError: there is no such name or part, or a value is not a number above 0.
+        ConfigError: there is no such name or part, one is there twice, or a value is not a number above 0.
     """
     name, _, rest = text.strip().partition(":")
     form = forms.get(name)
@@ -29,11 +29,13 @@ def read_spec(text: str, forms: Mapping[str, Form], what: str) -> tuple[str, dic
         examples = ", ".join(one.example for one in forms.values())
         raise ConfigError(f"there is no {what} {name!r}; there are: {examples}")
     values = dict(form.defaults)
-    for part in filter(None, rest.split(",")):
-        key, _, value = part.partition("=")
+    parts = [part.partition("=") for part in rest.split(",") if part]
+    for number, (key, _, value) in enumerate(parts):
         if key not in values:
             allowed = ", ".join(values) or "nothing"
             raise ConfigError(f"the {what} {name!r} takes {allowed}, not {key!r}: for example {form.example}")
+        if key in (earlier for earlier, _, _ in parts[:number]):
+            raise ConfigError(f"the {what} {name!r} has {key} twice")
         values[key] = read_number(value, f"{what} {name!r}: {key}")
     return name, values
 
@@ -47,6 +49,13 @@ def read_number(text: str, what: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise ConfigError(f"{what} is a number above 0, not {text!r}")
     return value
+
+
+def whole(value: float, what: str) -> int:
+    """A number without a fraction. Raises: ConfigError for any other."""
+    if value != int(value):
+        raise ConfigError(f"{what} is a whole number, not {value:g}")
+    return int(value)
 
 
 def read_duration_s(text: str, what: str) -> float:

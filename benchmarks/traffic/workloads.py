@@ -7,7 +7,7 @@ from random import Random
 from tokenizers import Tokenizer
 
 from benchmarks.traffic.lengths import Lengths
-from benchmarks.traffic.specs import Form, read_spec
+from benchmarks.traffic.specs import Form, read_spec, whole
 from benchmarks.workload import WORDS
 from service.errors import ConfigError, ModelFolderError
 from service.manifest import TOKENIZER_FILE
@@ -77,16 +77,20 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """Requests without end, each decided by `seed` and its number alone."""
+    """Requests without end. `seed` and a request's number decide its lengths; `part` its words, too.
+
+    So another part has other prompts of the same lengths: no prefix cache has them from an earlier one.
+    """
 
     lengths: Lengths
     vocabulary: Vocabulary
     seed: int
+    part: str = ""
     prefix: str = ""
     picture_side: int | None = None
 
     @classmethod
-    def from_spec(cls, spec: str, *, seed: int, model: Path | None) -> "Workload":
+    def from_spec(cls, spec: str, *, seed: int, model: Path | None, part: str = "") -> "Workload":
         """Read a specification; prompts are counted in `model`'s tokens, without one in words.
 
         Raises:
@@ -94,36 +98,40 @@ class Workload:
             ModelFolderError: the model's tokenizer is missing or broken.
         """
         name, values = read_spec(spec, FORMS, WHAT)
-        _check(spec, values)
+        _check(spec, name, values)
         vocabulary = Vocabulary.of_model(model) if model else Vocabulary()
         prefix = (
-            vocabulary.text(Random(f"{seed}/prefix"), int(values["prefix"])) if "prefix" in values else ""
+            vocabulary.text(Random(f"{seed}/{part}/prefix"), int(values["prefix"]))
+            if "prefix" in values
+            else ""
         )
         return cls(
             lengths=Lengths.of(name, values),
             vocabulary=vocabulary,
             seed=seed,
+            part=part,
             prefix=prefix,
             picture_side=int(values["side"]) if "side" in values else None,
         )
 
     def ask(self, number: int | str) -> Ask:
         """The request of that number."""
-        chance = Random(f"{self.seed}/{number}")
-        tokens = self.lengths.prompt.draw(chance) - self.vocabulary.added_tokens
-        text = self.vocabulary.text(chance, tokens)
+        lengths, content = Random(f"{self.seed}/{number}"), Random(f"{self.seed}/{self.part}/{number}")
+        tokens = self.lengths.prompt.draw(lengths) - self.vocabulary.added_tokens
+        text = self.vocabulary.text(content, tokens)
         return Ask(
             text=f"{self.prefix} {text}" if self.prefix else text,
-            output_tokens=self.lengths.output.draw(chance),
-            picture=None if self.picture_side is None else _picture(chance, self.picture_side),
+            output_tokens=self.lengths.output.draw(lengths),
+            picture=None if self.picture_side is None else _picture(content, self.picture_side),
         )
 
 
-def _check(spec: str, values: dict[str, float]) -> None:
-    for key, value in values.items():
-        if not key.endswith("_sigma") and key not in ("in", "out") and value != int(value):
-            raise ConfigError(f"the {WHAT} {spec!r}: {key} is a whole number, not {value:g}")
-    for least, most in (("in_min", "in_max"), ("out_min", "out_max")):
+def _check(spec: str, name: str, values: dict[str, float]) -> None:
+    # A median may lie between two numbers of tokens.
+    fractions = ("in", "out", "in_sigma", "out_sigma") if name == "lognormal" else ()
+    for key in values.keys() - fractions:
+        whole(values[key], f"the {WHAT} {spec!r}: {key}")
+    for least, most in (("in_min", "in_max"), ("out_min", "out_max"), ("in", "in_max"), ("out", "out_max")):
         if values.get(least, 0) > values.get(most, values.get(least, 0)):
             raise ConfigError(f"the {WHAT} {spec!r}: {least} is more than {most}")
     if any(0 < values.get(key, 1) < 1 for key in ("in", "out", "side")):

@@ -4,8 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from benchmarks.credentials import Credentials
+from benchmarks.peers.contender import Contender
+from benchmarks.peers.serving import running
+from export.checksum import file_sha256
+from service.tuning.identity import tuning_key
+from service.tuning.store import FILE_NAME, TuningEntry, write
 from tests.support.server import RunningServer
 
 
@@ -31,6 +40,12 @@ def test_a_server_that_runs_already_is_compared_and_one_that_fails_is_left_out(
     sides = {side["label"]: side for side in record["results"]["sides"]}
     assert sides["ours"]["failure"] is None
     assert sides["same"]["failure"] is None
+    assert sides["ours"]["weights_sha256"]["manifest.json"] == file_sha256(default_model / "manifest.json")
+    assert sides["same"]["weights_sha256"] == {}
+    assert record["settings"]["uses_tuning"] is False
+    assert "tuning = false" in sides["ours"]["settings"]
+    assert sides["ours"]["engine_settings"]
+    assert sides["same"]["engine_settings"]
     assert "nobody answers at 127.0.0.1:9" in sides["nobody"]["failure"]
     for level, requests in zip(record["results"]["levels"], (3, 4), strict=True):
         assert set(level["figures"]) == {"ours", "same"}
@@ -43,3 +58,28 @@ def test_a_server_that_runs_already_is_compared_and_one_that_fails_is_left_out(
         *("compare.json", "compare.md"),
         *(f"{name}.{suffix}" for name in ("throughput", "latency", "ratios") for suffix in ("svg", "png")),
     }
+
+
+@pytest.mark.parametrize(
+    ("uses_tuning", "origin"), [(False, "defaults for"), (True, "tuned for this machine on 2026-11-28")]
+)
+def test_our_server_takes_the_tuning_beside_its_model_only_when_asked(
+    default_model: Path, tmp_path: Path, uses_tuning: bool, origin: str
+) -> None:
+    for file in default_model.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    entry = TuningEntry(
+        key=tuning_key(tmp_path, "CPU"),
+        objective="balanced",
+        name="best",
+        properties={"INFERENCE_PRECISION_HINT": "f32"},
+        max_batched_tokens=256,
+        max_running=64,
+        tuned_at=datetime(2026, 11, 28, tzinfo=UTC),
+        budget_s=60,
+    )
+    write([tmp_path / FILE_NAME], entry)
+    ours = Contender(label="ours", kind="tiber-serve", model=str(tmp_path))
+
+    with running(ours, concurrency=1, credentials=Credentials(), uses_tuning=uses_tuning) as serving:
+        assert (serving.engine_settings or "").startswith(origin)

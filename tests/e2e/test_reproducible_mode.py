@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.reproducible.check import CheckSettings, run_check
+from benchmarks.reproducible.check import run_check
+from benchmarks.reproducible.passes import CheckSettings
 from service.bootstrap import engine_config
 from service.domain import GenerationRequest, Sampling
 from service.engine.backends import reproducible as backend_module
@@ -61,7 +62,11 @@ def test_under_mixed_load_with_and_without_prefix_cache_and_after_restarts(defau
     settings = CheckSettings(requests=24, load=12, cache_gib=1, seed=5, reproducible=True)
     results = run_check(default_model, settings, advance=lambda: None, say=lambda _line: None)
     assert results.faults == []
-    assert [(one.identical, one.left) for one in results.passes] == [(24, 3), (24, 3)]
+    assert [one.identical for one in results.passes] == [24, 24]
+    for one in results.passes:
+        assert 0 < one.cancelled <= one.left <= 3
+        assert one.tell_cached == 6
+    assert [one.cached_tokens > 0 for one in results.passes] == [False, True]
 
 
 def test_side_by_side_and_waiting_for_room_the_bits_are_those_of_the_request_alone(

@@ -44,6 +44,7 @@ def test_every_request_of_each_api_is_answered_and_measured(
     if api != "openai-chat":  # its template adds to the prompt
         assert seen["prompt_tokens"] == 320
     assert record["manifest_sha256"]
+    assert record["settings"]["model_served"] == "same source and weight format"
     assert record["environment"]["numa_nodes"] >= 1
 
 

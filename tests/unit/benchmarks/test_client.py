@@ -129,6 +129,30 @@ async def test_load_connects_anew_where_the_server_hangs_up_after_each_answer() 
         )
 
     assert [(reply.status, reply.failure) for reply in result.replies] == [(200, None)] * 5
+    assert result.retried == 3
+
+
+async def test_a_server_that_dies_midway_leaves_failed_replies_and_no_error() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await _read_request(reader)
+        server.close()  # nobody can connect anew
+        writer.write(WHOLE)
+        await writer.drain()
+        writer.close()
+        ended.set()
+
+    ended = asyncio.Event()
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    target = Target(host="127.0.0.1", port=server.sockets[0].getsockname()[1], token="t")
+    result = await run_load(
+        LoadJob(target=target, path="/generate", bodies=[b"{}"] * 3, concurrency=1, timeout_s=5)
+    )
+    await ended.wait()
+
+    first, *others = result.replies
+    assert first.failure is None
+    assert all("can't connect" in (reply.failure or "") for reply in others)
+    assert result.retried == 0
 
 
 async def test_load_takes_a_fresh_connection_that_is_lost_for_a_failure() -> None:

@@ -58,6 +58,8 @@ SIDE = Side(
     idle_share=0.0,
     is_suspended=False,
     failure=None,
+    weights_sha256={"manifest.json": "0123456789ab" + 52 * "c"},
+    engine_settings="defaults for AVX-512",
 )
 PEER = replace(
     SIDE, label="llama.cpp Q4_1", kind="llamacpp", is_ours=False, versions={"x": "1"}, is_suspended=True
@@ -101,6 +103,8 @@ def test_the_tables_hold_every_figure_with_its_interval(results: CompareResults)
     assert "| tiber-serve INT8 | 10.0 / 20.0 | 10.0 / 20.0 |" in text
     assert "| tiber-serve INT8 / llama.cpp Q4_1 | 64 | 1.50 (1.25 to 1.75) |" in text
     assert "confidence 93.75%" in text
+    assert "| INT8 (OpenVINO IR); manifest.json 0123456789ab |" in text
+    assert "| defaults; engine: defaults for AVX-512 |" in text
 
 
 def test_who_is_left_out_and_what_may_mislead_is_said(results: CompareResults) -> None:
@@ -128,6 +132,36 @@ def test_a_record_is_rendered_again(results: CompareResults, tmp_path: Path) -> 
         with Image.open(folder / f"{name}.png") as image:
             assert image.width > 1000
             assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_records_from_before_weights_and_tuning_were_told_are_read(results: CompareResults) -> None:
+    old = json.loads(json.dumps(record(results)))
+    del old["settings"]["uses_tuning"], old["settings"]["run_id"]
+    for side in old["results"]["sides"]:
+        del side["weights_sha256"], side["engine_settings"]
+
+    assert "| INT8 (OpenVINO IR) |" in render(parse_record(old))
+
+
+def test_options_that_would_be_ignored_beside_a_record_are_refused(
+    results: CompareResults, tmp_path: Path
+) -> None:
+    file = tmp_path / "old.json"
+    file.write_text(json.dumps(record(results)))
+    options = ["--rounds", "5", "--contender", "vllm", "--tuning"]
+
+    done = CliRunner().invoke(app, ["compare", "--from", str(file), *options])
+
+    assert isinstance(done.exception, ConfigError)
+    assert done.exception.message == "--from measures nothing, so leave out --contender, --rounds, --tuning"
+
+
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_no_option_takes_a_number_that_is_none(value: str) -> None:
+    done = CliRunner().invoke(app, ["run", "--url", "http://127.0.0.1:1", "--timeout-s", value])
+
+    assert done.exit_code == 2
+    assert "finite" in done.output
 
 
 def test_nothing_measured_renders_too(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from benchmarks.traffic.bootstrap import distribution, mean
 from benchmarks.traffic.jobs import TrafficResult
 from benchmarks.traffic.measures import measure
+from benchmarks.traffic.run import Stage, TrafficResults
 from benchmarks.traffic.samples import Failure, Sample
 from benchmarks.traffic.slo import Slo
 
@@ -117,3 +118,10 @@ def test_a_mean_of_equal_values_is_certain_and_one_of_none_is_an_error() -> None
     assert (found.value, found.low, found.high) == (2, 2, 2)
     with pytest.raises(ValueError, match="no mean"):
         mean([])
+
+
+def test_a_run_whose_requests_were_all_broken_off_has_answered_none() -> None:
+    seen = measure(result(unfinished=3), None)
+    stage = Stage(arrival="closed:3", offered_per_s=None, measures=seen, was_stopped=True)
+    results = TrafficResults(stages=[stage], borne_per_s=None)
+    assert (results.answered, results.failed) == (0, 0)

@@ -42,6 +42,7 @@ GOOD = HEAD + token() + LAST + b"0\r\n\r\n"
 ANSWERS = {
     "good": GOOD,
     "cut": HEAD + token(),
+    "drop": b"",
     "refused": b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 2\r\n\r\nno",
     "garbled": HEAD + b"3\r\n???\r\nzz\r\n",
     "short": HEAD + SHORT + b"0\r\n\r\n",
@@ -52,8 +53,9 @@ ANSWERS = {
 class Misbehaving:
     """Answers request by request as `ways` has it, over and over; `stall` holds up everyone for a while."""
 
-    def __init__(self, ways: list[str]) -> None:
+    def __init__(self, ways: list[str], bodies: list[bytes]) -> None:
         self._ways = ways
+        self._bodies = bodies
         self._served = 0
         self._free = asyncio.Lock()
 
@@ -68,7 +70,8 @@ class Misbehaving:
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection stays open."""
         head = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0]))
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        self._bodies.append(await reader.readexactly(length))
         way = self._ways[self._served % len(self._ways)]
         self._served += 1
         if way == "hang":
@@ -78,16 +81,18 @@ class Misbehaving:
             await asyncio.sleep(STALL_S if way == "stall" else 0)
         writer.write(ANSWERS.get(way, GOOD))
         await writer.drain()
-        return way not in ("cut", "once")
+        return way not in ("cut", "once", "drop")
 
 
 @contextmanager
-def misbehaving(*ways: str) -> Iterator[Target]:
-    """The server, in a thread, for its clients run in other processes or loops."""
+def misbehaving(*ways: str, bodies: list[bytes] | None = None) -> Iterator[Target]:
+    """The server, in a thread, for its clients run in other processes or loops; it adds to `bodies`."""
     loop = asyncio.new_event_loop()
 
     async def start() -> asyncio.Server:
-        return await asyncio.start_server(Misbehaving(list(ways)).serve, "127.0.0.1", 0)
+        return await asyncio.start_server(
+            Misbehaving(list(ways), [] if bodies is None else bodies).serve, "127.0.0.1", 0
+        )
 
     async def stop() -> None:
         server.close()
@@ -186,6 +191,13 @@ def test_a_server_that_hangs_up_after_each_answer_is_asked_on_a_new_connection()
     assert kinds(result) == {"good": 20}
 
 
+def test_a_request_that_is_lost_unread_is_sent_again_and_counted() -> None:
+    with misbehaving("good", "drop", "good") as target:
+        result = send(job(target, Closed(concurrency=1, limit=Limit(requests=2))))
+    assert (kinds(result), result.retried) == ({"good": 2}, 1)
+    assert measure(result, None).retried == 1
+
+
 def test_warming_up_is_not_counted() -> None:
     with misbehaving("refused", "refused", "refused", "good") as target:
         result = send(job(target, Closed(concurrency=1, limit=Limit(requests=1)), warm_up=3))
@@ -216,12 +228,15 @@ def test_an_interrupt_ends_the_load_with_what_was_measured() -> None:
 
 def test_a_sweep_goes_from_one_client_to_many_and_offers_rates_between() -> None:
     teller = Teller(say=lambda _: None, progress=lambda _: None)
-    with misbehaving("good") as target:
+    bodies: list[bytes] = []
+    with misbehaving("good", bodies=bodies) as target:
         results = run_plan(plan(target, Limit(requests=5)), Sweep(steps=2, concurrency=4), "sweep", teller)
     first, second, *rates = results.stages
     assert (first.arrival, second.arrival, len(rates)) == ("closed:1", "closed:4", 2)
     assert all(stage.offered_per_s for stage in rates)
     assert all(stage.measures.answered == 5 for stage in results.stages)
+    # A prompt that came before would be answered from the server's prefix cache.
+    assert len(set(bodies)) == len(bodies) == 4 * 5 + 1 + 4
 
 
 def test_a_server_of_known_latencies_is_measured_as_it_is() -> None:

@@ -30,7 +30,7 @@ def test_an_unknown_api_is_answered_with_those_there_are() -> None:
 
 def test_what_is_added_to_requests_is_an_object() -> None:
     assert read_extra('{"top_k": 1}') == {"top_k": 1}
-    for text in ("[1]", "{"):
+    for text in ("[1]", "{", '{"temperature": NaN}'):
         with pytest.raises(ConfigError, match="--extra"):
             read_extra(text)
 

@@ -43,6 +43,17 @@ def test_the_same_seed_makes_the_same_requests_and_another_makes_others() -> Non
     assert workload("sharegpt").ask(3) != workload("sharegpt", seed=2).ask(3)
 
 
+def test_another_part_has_other_words_of_the_same_lengths() -> None:
+    spec = "uniform:in_min=5,in_max=50"
+    parts = [Workload.from_spec(spec, seed=1, model=None, part=part) for part in ("a", "b", "a")]
+    first, second, again = ([one.ask(number) for number in range(50)] for one in parts)
+    assert first == again
+    assert not {ask.text for ask in first} & {ask.text for ask in second}
+    assert [(words(ask), ask.output_tokens) for ask in first] == [
+        (words(ask), ask.output_tokens) for ask in second
+    ]
+
+
 def test_uniform_lengths_stay_within_their_bounds() -> None:
     found = asks("uniform:in_min=5,in_max=8,out_min=2,out_max=3", 200)
     assert {words(ask) for ask in found} == {5, 6, 7, 8}
@@ -82,10 +93,15 @@ def test_a_picture_belongs_to_each_request_of_vision() -> None:
         ("fixed:inn=4", "takes in, out, not 'inn'"),
         ("fixed:in", "in is a number above 0, not ''"),
         ("fixed:in=-4", "above 0"),
-        ("fixed:in=0.5", "one token at the least"),
+        ("lognormal:in=0.5", "one token at the least"),
         ("uniform:in_min=9,in_max=3", "in_min is more than in_max"),
         ("uniform:in_min=2.5", "whole number"),
         ("vision:side=4000", "1024"),
+        ("fixed:in=2.5", "in is a whole number, not 2.5"),
+        ("shared-prefix:out=1.5", "out is a whole number"),
+        ("fixed:in=4,in=5", "has in twice"),
+        ("fixed:in=nan", "above 0, not 'nan'"),
+        ("lognormal:in=300,in_max=200", "in is more than in_max"),
     ],
 )
 def test_a_wrong_workload_is_answered_with_what_would_be_right(spec: str, taught: str) -> None:
@@ -134,6 +150,9 @@ def test_a_trace_begins_with_its_first_request(tmp_path: Path, name: str, conten
         ("a.jsonl", "{\n", "line 1: no JSON"),
         ("a.jsonl", "[1]\n", "no number called 'timestamp'"),
         ("a.csv", "", "no lines"),
+        ("a.csv", "timestamp\nnan\n", "record 1: no number"),
+        ("a.csv", "other,timestamp\nx\n", "record 1: no number"),
+        ("a.jsonl", '{"timestamp": Infinity}\n', "record 1: no number"),
     ],
 )
 def test_a_trace_that_cannot_be_read_says_where(tmp_path: Path, name: str, content: str, taught: str) -> None:
@@ -143,7 +162,11 @@ def test_a_trace_that_cannot_be_read_says_where(tmp_path: Path, name: str, conte
 
 
 @pytest.mark.parametrize(
-    "text", ["closed", "closed:1.5", "closed:x", "poisson:0", "trace:", "often", "sweep:to=3"]
+    "text",
+    [
+        *("closed", "closed:1.5", "closed:x", "poisson:0", "poisson:nan", "trace:", "often"),
+        *("sweep:to=3", "sweep:steps=2.5", "sweep:concurrency=1", "sweep:concurrency=2.5"),
+    ],
 )
 def test_a_wrong_arrival_is_an_error(text: str) -> None:
     with pytest.raises(ConfigError):
@@ -155,7 +178,7 @@ def test_objectives_are_read_with_their_units() -> None:
     assert read_duration_s("2m", "a time") == 120
 
 
-@pytest.mark.parametrize("text", ["", "ttft", "ttft=5 apples", "speed=3s"])
+@pytest.mark.parametrize("text", ["", "ttft", "ttft=5 apples", "speed=3s", "ttft=nans", "ttft=1s,ttft=2s"])
 def test_wrong_objectives_are_an_error(text: str) -> None:
     with pytest.raises(ConfigError, match="ttft"):
         Slo.from_spec(text)
