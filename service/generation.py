@@ -1,7 +1,7 @@
 """The use case: validate, admit, run on the engine, turn into text, time it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -27,6 +27,8 @@ _log = structlog.get_logger("model")
 
 # Is told of the next events of the request with this index, on the event loop; must not block.
 Deliver = Callable[[int, Sequence[GenerationEvent]], None]
+# Returns when the client has taken all that was delivered.
+Sent = Callable[[], Awaitable[None]]
 
 
 class TextModel:
@@ -89,10 +91,11 @@ class TextModel:
         await self.engine.stop()
         await self._grammars.stop()
 
-    async def generate(self, raws: Sequence[RawRequest], deliver: Deliver) -> None:
+    async def generate(self, raws: Sequence[RawRequest], deliver: Deliver, sent: Sent | None = None) -> None:
         """Generate for all of `raws` side by side, once all of them are found right; return after the end.
 
         What is delivered first of a request begins with Start and holds a token; the last ends with Finish.
+        `sent` is awaited then: until it returns the requests keep their places, and a drain waits for them.
         Cancelling this cancels them all in the engine, and so does the first error of one.
 
         Raises:
@@ -109,7 +112,7 @@ class TextModel:
             deliver(index, batch)
 
         try:
-            await self._run(raws, observers, tell)
+            await self._run(raws, observers, tell, sent)
         except Exception as error:
             outcome = error
             raise
@@ -118,7 +121,11 @@ class TextModel:
                 observer.ended(outcome)
 
     async def _run(
-        self, raws: Sequence[RawRequest], observers: Mapping[int, RequestObserver], deliver: Deliver
+        self,
+        raws: Sequence[RawRequest],
+        observers: Mapping[int, RequestObserver],
+        deliver: Deliver,
+        sent: Sent | None,
     ) -> None:
         accepted_s = time.monotonic()
         deadline = Deadline.after(self.timeout_s)
@@ -136,6 +143,8 @@ class TextModel:
                         for index, request in enumerate(requests)
                     ]
                 )
+                if sent is not None:
+                    await sent()
 
     def _check(self, raws: Sequence[RawRequest]) -> None:
         if len(raws) > self.admission.max_requests:

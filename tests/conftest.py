@@ -2,6 +2,7 @@
 
 import importlib.util
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from tests.support.tiny import fake_model, write_tiny_model
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# In the background of a shell it is ignored, and so it would be by all that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Other work shares the machine: how long an example takes says nothing.
 settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared machine")

@@ -391,7 +391,8 @@ def _disconnect(cycle: RequestResponseCycle) -> None:
 
 def _write(cycle: RequestResponseCycle, piece: bytes) -> None:
     """Write a chunk of an answer, however much waits to be read: the whole of it is short."""
-    if not cycle.disconnected and not cycle.transport.is_closing():
+    # An empty chunk would end the answer.
+    if piece and not cycle.disconnected and not cycle.transport.is_closing():
         cycle.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
 

@@ -1,13 +1,12 @@
 """Answers with server-sent events."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from service.api.disconnect import ClientGoneError, run_while_connected
 from service.api.rendering import start_headers
@@ -52,15 +51,24 @@ class EventStreamResponse(Response):
         self._model = model
         self._raws = raws
         self._frames = frames
+        self._has_head = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Generate and send."""
-        with contextlib.suppress(ClientGoneError):
+        try:
             await run_while_connected(receive, self._answer(scope, send))
+        except ClientGoneError:
+            if not self._has_head:
+                raise
 
     async def _answer(self, scope: Scope, send: Send) -> None:
         outlet = _Outlet(self._frames)
-        generating = asyncio.create_task(self._model.generate(self._raws, outlet.deliver))
+
+        async def send_end() -> None:
+            await outlet.is_open.wait()
+            await send(_last(self._frames.end()))
+
+        generating = asyncio.create_task(self._model.generate(self._raws, outlet.deliver, send_end))
         try:
             await asyncio.wait((generating, outlet.start), return_when=asyncio.FIRST_COMPLETED)
             if not outlet.start.done():
@@ -68,30 +76,32 @@ class EventStreamResponse(Response):
                 generating.result()
             await self._send_head(outlet.start.result(), send)
             outlet.open(scope["extensions"][BODY]["write"])
-            await self._send_end(generating, scope["path"], send)
+            await self._see_to_end(generating, scope["path"], send)
         finally:
             generating.cancel()
             await asyncio.gather(generating, return_exceptions=True)
 
     async def _send_head(self, start: Start, send: Send) -> None:
         self.headers.update(start_headers(start, self._model.device))
+        self._has_head = True
         head = {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
         await send(head)
 
-    async def _send_end(self, generating: asyncio.Task[None], path: str, send: Send) -> None:
+    async def _see_to_end(self, generating: asyncio.Task[None], path: str, send: Send) -> None:
         limit_s = self._model.timeout_s + _LAST_EVENT_S
         try:
             async with asyncio.timeout(limit_s):
                 try:
                     await generating
                 except TiberError as error:
-                    last = error_frame(error, path)
-                else:
-                    last = self._frames.end()
-                await send({"type": "http.response.body", "body": last, "more_body": False})
+                    await send(_last(error_frame(error, path)))
         except TimeoutError:
             # The answer stays unfinished, for which the server closes the connection.
             _log.warning("slow_reader_cut_off", limit_s=limit_s)
+
+
+def _last(frames: bytes) -> Message:
+    return {"type": "http.response.body", "body": frames, "more_body": False}
 
 
 class _Outlet:
@@ -101,6 +111,7 @@ class _Outlet:
         self._frames = frames
         self._kept: list[bytes] = []
         self._write: Callable[[bytes], None] = self._kept.append
+        self.is_open = asyncio.Event()
         self.start: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
 
     def deliver(self, index: int, events: Sequence[GenerationEvent]) -> None:
@@ -117,3 +128,4 @@ class _Outlet:
         """Let what was kept out, and all that comes."""
         write(b"".join(self._kept))
         self._write = write
+        self.is_open.set()

@@ -91,7 +91,7 @@ class EngineProcess:
         try:
             self._send(child, Add(request_id, request))
             if deadline is not None:
-                timer = self._end_at(deadline, child, request_id, stream)
+                timer = self._end_at(deadline, stream)
             await stream.ended
         finally:
             if timer is not None:
@@ -212,15 +212,8 @@ class EngineProcess:
             stream.is_with_engine = False
             self._send(child, Cancel(request_id))
 
-    def _end_at(
-        self, deadline: Deadline, child: Child, request_id: int, stream: OpenStream
-    ) -> asyncio.TimerHandle:
-        def end() -> None:
-            stream.fail(deadline.error())
-            # Here, too: the one who waits for the end may be busy.
-            self._cancel(child, request_id, stream)
-
-        return asyncio.get_running_loop().call_at(deadline.at_s, end)
+    def _end_at(self, deadline: Deadline, stream: OpenStream) -> asyncio.TimerHandle:
+        return asyncio.get_running_loop().call_at(deadline.at_s, lambda: stream.fail(deadline.error()))
 
     def _set_state(self, state: EngineState) -> None:
         self._state = state

@@ -62,9 +62,10 @@ class Backend(Protocol):
     """A model runtime inside the engine process; never called from two threads.
 
     Every added request ends in exactly one Done or Failed, unless it is cancelled; Done comes in the same
-    step as the last token. PromptScored, where asked for, comes in the same step as the first token, before
-    it. A request that is added has started, unless the backend lets it wait: then Started comes from `step`,
-    before its first token. An exception from `step` means that the backend can't be used any more.
+    step as the last token. What a step brings one request stands together. PromptScored, where asked for,
+    comes in the same step as the first token, before it. A request that is added has started, unless the
+    backend lets it wait: then Started comes from `step`, before its first token. An exception from `step`
+    means that the backend can't be used any more.
     """
 
     def add(self, request_id: int, request: GenerationRequest) -> None:

@@ -30,15 +30,16 @@ class OpenStream:
             self.is_with_engine = False
         if self.ended.done():
             return
-        if isinstance(last, Failed):
-            self.fail(_error_of(last))
-            return
+        failed = last if isinstance(last, Failed) else None
+        told = events[:-1] if failed else events
         try:
-            wants_more = self._deliver(events)
+            wants_more = not told or self._deliver(told)
         except Exception as error:  # noqa: BLE001 - who is told may break, but breaks nothing for others
             self.fail(error)
             return
-        if is_last or not wants_more:
+        if failed:
+            self.fail(_error_of(failed))
+        elif is_last or not wants_more:
             self.ended.set_result(None)
 
     def fail(self, error: Exception) -> None:

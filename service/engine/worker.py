@@ -61,6 +61,9 @@ class Worker:
                     backend.cancel(message.request_id)
                 elif isinstance(message, Add):
                     _add(message, backend, events)
+                    if message.request.has_images:
+                        # It was encoded now, and no stream got a token meanwhile: first a step.
+                        break
             if backend.running():
                 events += backend.step()
             self._send(Step(events, backend.running(), cache.cache_ratio() if cache else None))

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from service.engine import handover
 from service.engine.handover import Handover
 from service.engine.protocol import Deliver, Started
 
@@ -36,9 +37,14 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
+@pytest.fixture(autouse=True)
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handover, "_TURNS", 1)
+
+
 async def test_the_next_one_has_its_turn_when_the_engine_has_taken_up_the_first() -> None:
-    handover = Handover()
-    first, second = Hand(handover), Hand(handover)
+    shared = Handover()
+    first, second = Hand(shared), Hand(shared)
     await _settle()
     assert (first.has_turn, second.has_turn) == (True, False)
     assert first.deliver is not None
@@ -49,7 +55,7 @@ async def test_the_next_one_has_its_turn_when_the_engine_has_taken_up_the_first(
     assert first.told == 2
     first.may_end.set()
     await first.task
-    third = Hand(handover)
+    third = Hand(shared)
     await _settle()
     # The end of the first one took no turn from the second.
     assert not third.has_turn
@@ -59,8 +65,8 @@ async def test_the_next_one_has_its_turn_when_the_engine_has_taken_up_the_first(
 
 
 async def test_one_that_the_engine_never_takes_up_gives_its_turn_away_when_it_ends() -> None:
-    handover = Handover()
-    first, second = Hand(handover), Hand(handover)
+    shared = Handover()
+    first, second = Hand(shared), Hand(shared)
     await _settle()
     first.task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -72,8 +78,8 @@ async def test_one_that_the_engine_never_takes_up_gives_its_turn_away_when_it_en
 
 
 async def test_who_leaves_while_waiting_takes_no_turn() -> None:
-    handover = Handover()
-    first, second, third = Hand(handover), Hand(handover), Hand(handover)
+    shared = Handover()
+    first, second, third = Hand(shared), Hand(shared), Hand(shared)
     await _settle()
     second.task.cancel()
     first.may_end.set()

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from itertools import pairwise
 
 import psutil
 import pytest
@@ -15,7 +16,8 @@ from service.deadline import Deadline
 from service.domain import GenerationRequest, Image, PicturePrompt, Sampling
 from service.engine.config import EngineConfig
 from service.engine.process import EngineProcess, SupervisorPolicy
-from service.engine.protocol import Deliver, Done, EngineEvent, Started, TokenDelta
+from service.engine.protocol import Deliver, Done, EngineEvent, Failed, Started, TokenDelta
+from service.engine.streams import OpenStreams
 from service.errors import DeadlineError, EngineError, UnavailableError
 
 FAULTS = {"reject_id": "901", "full_id": "902", "poison_id": "903", "crash_id": "904", "hang_id": "905"}
@@ -284,25 +286,52 @@ async def test_a_deadline_cancels_in_the_engine(start: Start) -> None:
     await _until(lambda: engine.status().running == 0)
 
 
-async def test_pictures_come_to_the_engine_one_request_at_a_time(start: Start) -> None:
+async def test_pictures_come_to_the_engine_few_requests_at_a_time(start: Start) -> None:
     engine = await start(step_s="0.3")
-    running = [asyncio.create_task(_collect(engine, _with_picture())) for _ in range(3)]
+    running = [asyncio.create_task(_collect(engine, _with_picture())) for _ in range(5)]
     await asyncio.sleep(0.1)
-    # The engine steps with the first one; the others are not with it, nor on their way.
-    assert engine.status().open_requests == 1
-    running[1].cancel()
-    for task in (running[0], running[2]):
+    # The engine steps with the first one, the second is on its way.
+    assert engine.status().open_requests == 2
+    running[3].cancel()
+    for task in running[:3] + running[4:]:
         assert isinstance((await task)[-1], Done)
     assert engine.status().open_requests == 0
 
 
+async def test_there_is_a_step_between_two_requests_with_pictures(start: Start) -> None:
+    engine = await start(step_s="0.05")
+    begun: list[float] = []
+
+    async def run() -> None:
+        events = await _collect(engine, _with_picture())
+        begun.extend(event.at_s for event in events if isinstance(event, Started))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(run())
+    begun.sort()
+    assert all(later - earlier >= 0.05 for earlier, later in pairwise(begun))
+
+
+async def test_tokens_that_come_with_a_failure_are_told_before_it() -> None:
+    told: list[EngineEvent] = []
+    streams = OpenStreams()
+    request_id, stream = streams.open(_keep_in(told))
+    last = TokenDelta(request_id, [1])
+    streams.dispatch([last, Failed(request_id, "no room", True)])
+    assert told == [last]
+    with pytest.raises(UnavailableError, match="no room"):
+        await stream.ended
+
+
 async def test_pictures_that_wait_for_their_turn_keep_their_deadline(start: Start) -> None:
     engine = await start(step_s="0.5")
-    first = asyncio.create_task(_collect(engine, _with_picture()))
+    first = [asyncio.create_task(_collect(engine, _with_picture())) for _ in range(2)]
     await asyncio.sleep(0.05)
     with pytest.raises(DeadlineError):
         await engine.run(_with_picture(), _keep_in([]), Deadline.after(0.1))
-    assert isinstance((await first)[-1], Done)
+    for task in first:
+        assert isinstance((await task)[-1], Done)
 
 
 async def test_what_cancels_a_caller_of_stop_is_not_swallowed(start: Start) -> None:
