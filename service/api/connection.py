@@ -5,7 +5,6 @@ import socket
 import struct
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from typing import Any
 
 import httptools
@@ -15,8 +14,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from service.api.body_writer import body_extension
 from service.api.connection_room import Room
-from service.api.event_stream import BODY
 from service.api.refusal import (
     ENDING,
     FAILED,
@@ -225,7 +224,7 @@ class Connection(HttpToolsProtocol):
         self.tasks.add(task)
 
     async def _answer(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        cycle.scope["extensions"] = {BODY: {"write": partial(_write, cycle)}}
+        cycle.scope["extensions"] = body_extension(cycle)
         try:
             await app(cycle.scope, cycle.receive, cycle.send)
         except asyncio.CancelledError:
@@ -387,13 +386,6 @@ def _disconnect(cycle: RequestResponseCycle) -> None:
     if not cycle.response_complete:
         cycle.disconnected = True
     cycle.message_event.set()
-
-
-def _write(cycle: RequestResponseCycle, piece: bytes) -> None:
-    """Write a chunk of an answer, however much waits to be read: the whole of it is short."""
-    # An empty chunk would end the answer.
-    if piece and not cycle.disconnected and not cycle.transport.is_closing():
-        cycle.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
 
 def _nothing() -> None:

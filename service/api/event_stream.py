@@ -1,13 +1,14 @@
 """Answers with server-sent events."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import structlog
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from service.api.body_writer import Write, body_writer
 from service.api.disconnect import ClientGoneError, run_while_connected
 from service.api.rendering import start_headers
 from service.api.responses import error_frame
@@ -16,9 +17,6 @@ from service.errors import TiberError
 from service.generation import TextModel
 
 _log = structlog.get_logger("http")
-
-BODY = "tiber_serve.body"
-"""An extension of the scope: its `write` sends a piece of a body of unknown length at once."""
 
 # The deadline's own event gets a second to leave.
 _LAST_EVENT_S = 1.0
@@ -75,7 +73,7 @@ class EventStreamResponse(Response):
                 # It ended before it began.
                 generating.result()
             await self._send_head(outlet.start.result(), send)
-            outlet.open(scope["extensions"][BODY]["write"])
+            outlet.open(body_writer(scope))
             await self._see_to_end(generating, scope["path"], send)
         finally:
             generating.cancel()
@@ -110,7 +108,7 @@ class _Outlet:
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
         self._kept: list[bytes] = []
-        self._write: Callable[[bytes], None] = self._kept.append
+        self._write: Write = self._kept.append
         self.is_open = asyncio.Event()
         self.start: asyncio.Future[Start] = asyncio.get_running_loop().create_future()
 
@@ -124,7 +122,7 @@ class _Outlet:
         if frames:
             self._write(frames)
 
-    def open(self, write: Callable[[bytes], None]) -> None:
+    def open(self, write: Write) -> None:
         """Let what was kept out, and all that comes."""
         write(b"".join(self._kept))
         self._write = write

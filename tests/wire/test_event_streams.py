@@ -19,7 +19,7 @@ def _texts(response: httpx.Response) -> list[str]:
 
 
 def test_a_stream_that_begins_with_a_part_of_a_character_is_whole(tiny_model: Path, tmp_path: Path) -> None:
-    with running_server(tmp_path, fake_model(tiny_model)) as server, server.client() as client:
+    with running_server(tmp_path, fake_model(tiny_model, step_s=0.05)) as server, server.client() as client:
         # Two bytes, each of them a token; the model repeats its prompt.
         body = {"prompt": "é", "max_tokens": 6, "temperature": 0, "stream": True}
         for _ in range(2):
