@@ -43,14 +43,14 @@ class Progress:
         """Translate a batch; what the engine made past a stop string is dropped."""
         events: list[GenerationEvent] = []
         is_done = isinstance(batch[-1], Done)
-        last_delta = next((event for event in reversed(batch) if isinstance(event, TokenDelta)), None)
+        last_delta = _last_delta(batch) if is_done else None
         for event in batch:
             if isinstance(event, Started):
                 self._started_s = event.at_s
             elif isinstance(event, PromptScored):
                 self._prompt_logprobs = event.logprobs
             elif isinstance(event, TokenDelta):
-                events += self._tokens(event, ends_answer=is_done and event is last_delta)
+                events += self._tokens(event, ends_answer=event is last_delta)
             elif isinstance(event, Done):
                 events.append(self._finish(event.reason))
             if self._answer.hit_stop:
@@ -106,3 +106,7 @@ class Progress:
                 ttft_s=(self._first_token_s or now_s) - self._accepted_s,
             ),
         )
+
+
+def _last_delta(batch: Sequence[EngineEvent]) -> TokenDelta | None:
+    return next((event for event in reversed(batch) if isinstance(event, TokenDelta)), None)

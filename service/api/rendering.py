@@ -78,7 +78,7 @@ class GenerateStream:
         events = [self._event(event) for event in batch if isinstance(event, Token)]
         if isinstance(batch[-1], Finish):
             _end(events[-1], batch[-1], self._prefix)
-        return b"".join(frame(encode_event(event)) for event in events)
+        return b"".join([frame(encode_event(event)) for event in events])
 
     def end(self) -> bytes:
         """Nothing: the last token told the end."""
