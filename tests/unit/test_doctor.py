@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from service import doctor
-from service.cpu import read_cpu_quota
 from service.manifest import Manifest, Source, write_manifest
 from service.memory import Memory, memory_limit_bytes, read_memory
 
@@ -195,25 +194,6 @@ def test_cpu_counts_only_the_allowed_cores_and_their_nodes(proc: Path, tmp_path:
     assert counts(0, 4) == (1, 2, 1)
     assert counts(0, 1) == (2, 2, 1)
     assert counts(0, 7) == (2, 2, 2)
-
-
-def test_cpu_quota_is_the_tightest_of_version_2(proc: Path, cgroup: Path) -> None:
-    write(proc / "self/cgroup", "0::/slice/unit")
-    write(cgroup / "slice/cpu.max", "150000 100000")
-    write(cgroup / "slice/unit/cpu.max", "max 100000")
-    assert read_cpu_quota(proc=proc, cgroup=cgroup) == 1.5
-
-
-@pytest.mark.parametrize(("quota", "expected"), [(200000, 2.0), (-1, None)])
-def test_cpu_quota_of_version_1(proc: Path, cgroup: Path, quota: int, expected: float | None) -> None:
-    write(proc / "self/cgroup", "4:cpu,cpuacct:/docker/0123\n3:memory:/x")
-    write(cgroup / "cpu/cpu.cfs_quota_us", quota)
-    write(cgroup / "cpu/cpu.cfs_period_us", 100000)
-    assert read_cpu_quota(proc=proc, cgroup=cgroup) == expected
-
-
-def test_without_control_groups_there_is_no_cpu_quota(proc: Path, cgroup: Path) -> None:
-    assert read_cpu_quota(proc=proc, cgroup=cgroup) is None
 
 
 # Gaudi
