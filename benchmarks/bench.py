@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import health, load, raw
@@ -28,8 +28,8 @@ REQUEST_TIMEOUT_S = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverheadSettings:
-    """What to measure. The service is probed on /health `probes_per_s` times a second when it is loaded
-    with `probed_from` streams or more."""
+    """What to measure. When it is watched, the service is probed on /health `probes_per_s` times a second if
+    it is loaded with `probed_from` streams or more."""
 
     concurrencies: tuple[int, ...]
     tokens: int
@@ -62,7 +62,10 @@ class RawRound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedRound:
-    """One measurement of the service, from the first request sent to the last token received."""
+    """One measurement of the service, from the first request sent to the last token received.
+
+    `itl_s` and `health_s` are there if it was watched.
+    """
 
     tokens: int
     wall_s: float
@@ -136,20 +139,31 @@ class Bench:
             ],
         )
 
-    def measure_served(self, prompts: Sequence[Prompt], concurrency: int) -> ServedRound:
-        """Stream the prompts from the server. Raises: BenchmarkError when it or the client dies."""
+    def measure_served(
+        self, prompts: Sequence[Prompt], concurrency: int, *, is_watched: bool = False
+    ) -> ServedRound:
+        """Stream the prompts from the server, by a client that sleeps between first event and end.
+
+        One that is watched has a client that takes the time of each event, and probes of /health.
+
+        Raises:
+            BenchmarkError: the server or the client dies.
+        """
         job = load.LoadJob(
             target=self._server.target,
             path="/generate_stream",
             bodies=[generate_body(prompt.text, max_new_tokens=self._settings.tokens) for prompt in prompts],
             concurrency=concurrency,
             timeout_s=REQUEST_TIMEOUT_S,
+            sleeps=not is_watched,
         )
         before = self._meter.read()
-        with self._probing(concurrency) as probed:
+        with self._probing(concurrency if is_watched else 0) as probed:
             result = self._client.run(job, REQUEST_TIMEOUT_S + _LOAD_S)
         cpu = self._meter.read().since(before)
-        return _served_round(result.replies, prompts, tokens=self._settings.tokens, probed=probed, cpu=cpu)
+        tokens = self._settings.tokens
+        found = _served_round(result.replies, prompts, tokens=tokens, probed=probed, cpu=cpu)
+        return found if is_watched else replace(found, itl_s=[])
 
     @contextmanager
     def _probing(self, concurrency: int) -> Iterator[health.ProbeResult]:

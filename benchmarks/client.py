@@ -1,6 +1,7 @@
 """A load client that costs little CPU: it shares the machine with what it measures."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from benchmarks.http_reader import ResponseReader
 
 # No event ends like this, but the last chunk does.
 _ANSWER_END = b"\r\n\r\n"
+# More than any answer: the kernel then wakes us when the server has hung up.
+_WHOLE_ANSWER_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +35,12 @@ class Target:
             raise BenchmarkError(f"not a server's address: {url!r}; allowed: http://HOST:PORT")
         return cls(host=parts.hostname, port=parts.port or 80, token=token)
 
-    def request(self, method: str, path: str, body: bytes = b"") -> bytes:
-        """The bytes of a request."""
+    def request(self, method: str, path: str, body: bytes = b"", *, is_last: bool = False) -> bytes:
+        """The bytes of a request; after the `is_last` one the server closes the connection."""
         authorization = f"authorization: Bearer {self.token}\r\n" if self.token else ""
+        connection = "connection: close\r\n" if is_last else ""
         head = (
-            f"{method} {path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\n{authorization}"
+            f"{method} {path} HTTP/1.1\r\nhost: {self.host}:{self.port}\r\n{authorization}{connection}"
             f"content-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
@@ -204,6 +208,13 @@ class Connection(asyncio.Protocol):
             # What still comes would be taken for the next request's.
             self.close()
         return reply
+
+    def sleep_until_the_end(self) -> None:
+        """Be woken by nothing but the server's closing, after which all that came is read at once."""
+        if self._transport is not None:
+            self._transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVLOWAT, _WHOLE_ANSWER_BYTES
+            )
 
     def close(self) -> None:
         """Hang up."""

@@ -16,7 +16,9 @@ from benchmarks.peer import serve_jobs
 class LoadJob:
     """Requests to send, `concurrency` at a time, each on a connection that is open already.
 
-    Where the server has closed one after an answer, a new one is opened, once for each request.
+    Where the server has closed one after an answer, a new one is opened, once for each request. A client that
+    `sleeps` reads an answer's first event and then nothing before its end, on a new connection for each
+    request: it takes next to nothing of the cores that it shares with the server, and knows no gaps.
     """
 
     target: Target
@@ -24,6 +26,7 @@ class LoadJob:
     bodies: list[bytes]
     concurrency: int
     timeout_s: float
+    sleeps: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +57,20 @@ async def run_load(job: LoadJob) -> LoadResult:
     Raises:
         BenchmarkError: nobody listens at the start.
     """
-    waiting = deque(enumerate(job.target.request("POST", job.path, body) for body in job.bodies))
+    waiting = deque(
+        enumerate(job.target.request("POST", job.path, body, is_last=job.sleeps) for body in job.bodies)
+    )
     replies: dict[int, Reply] = {}
+
+    async def work_asleep(connection: Connection) -> None:
+        while waiting:
+            index, request = waiting.popleft()
+            if not connection.is_open:
+                connection = await Connection.open(job.target)
+            replies[index] = await connection.send(
+                request, timeout_s=job.timeout_s, on_first_event=connection.sleep_until_the_end
+            )
+            connection.close()
 
     async def work(connection: Connection) -> None:
         is_fresh = True
@@ -74,5 +89,6 @@ async def run_load(job: LoadJob) -> LoadResult:
         connection.close()
 
     connections = await open_connections(job.target, job.concurrency)
-    await asyncio.gather(*(work(connection) for connection in connections))
+    workers = [work_asleep(one) if job.sleeps else work(one) for one in connections]
+    await asyncio.gather(*workers)
     return LoadResult(replies=[replies[index] for index in range(len(job.bodies))])

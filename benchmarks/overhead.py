@@ -29,13 +29,16 @@ class Rounds:
 
     raw: list[RawRound] = field(default_factory=list)
     served: list[ServedRound] = field(default_factory=list)
+    watched: list[ServedRound] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConcurrencyResult:
     """What came of one concurrency. Throughputs are in tokens/s, by round; `ratio` is served over raw.
 
-    `disturbed_rounds` are those in which others took more than a twentieth of the CPU that we took.
+    `watched` rounds are served, too, to a client that each event wakes, while /health is probed: what those
+    take, the engine lacks. `itl_s` and `health_s` are of them. `disturbed_rounds` are those in which others
+    took more than a twentieth of the CPU that we took.
     """
 
     concurrency: int
@@ -44,6 +47,8 @@ class ConcurrencyResult:
     served_tokens_per_s: list[float]
     raw_median: float
     served_median: float
+    watched_tokens_per_s: list[float]
+    watched_ratio: Ratio | None
     ratios: list[float]
     ratio: Ratio | None
     ttft_s: Spread | None
@@ -51,6 +56,7 @@ class ConcurrencyResult:
     health_s: Spread | None
     raw_cpu: list[CpuTime]
     served_cpu: list[CpuTime]
+    watched_cpu: list[CpuTime]
     disturbed_rounds: int
     retried: int
     faults: list[str]
@@ -97,7 +103,7 @@ def measure_overhead(
 
 def turns(settings: OverheadSettings) -> int:
     """How many measurements there will be, those of warming up included."""
-    return 2 * (settings.rounds + 1) * len(settings.concurrencies)
+    return 3 * (settings.rounds + 1) * len(settings.concurrencies)
 
 
 def _measure_pairs(
@@ -110,11 +116,17 @@ def _measure_pairs(
         advance()
         served_round = bench.measure_served(prompts, concurrency)
         advance()
+        # Other words: the prefix cache must not know them.
+        watched_round = bench.measure_served(
+            bench.prompts(concurrency, f"{turn} watched"), concurrency, is_watched=True
+        )
+        advance()
         if turn == "warm-up":
-            _refuse_faults(raw_round.faults + served_round.faults)
+            _refuse_faults(raw_round.faults + served_round.faults + watched_round.faults)
             continue
         found.raw.append(raw_round)
         found.served.append(served_round)
+        found.watched.append(watched_round)
         say(_pair_line(concurrency, f"{turn}/{rounds}", raw_round, served_round))
     return found
 
@@ -136,6 +148,7 @@ def _pair_line(concurrency: int, turn: str, raw_round: RawRound, served_round: S
 def _summarise(concurrency: int, settings: OverheadSettings, found: Rounds) -> ConcurrencyResult:
     bare = [one.tokens_per_s for one in found.raw]
     served = [one.tokens_per_s for one in found.served]
+    watched = [one.tokens_per_s for one in found.watched]
     pairs = ratios(served, bare)
     return ConcurrencyResult(
         concurrency=concurrency,
@@ -144,20 +157,23 @@ def _summarise(concurrency: int, settings: OverheadSettings, found: Rounds) -> C
         served_tokens_per_s=served,
         raw_median=median(bare),
         served_median=median(served),
+        watched_tokens_per_s=watched,
+        watched_ratio=summarise_ratios(ratios(watched, bare)),
         ratios=pairs,
         ratio=summarise_ratios(pairs),
         ttft_s=spread([value for one in found.served for value in one.ttft_s]),
-        itl_s=spread([value for one in found.served for value in one.itl_s]),
-        health_s=spread([value for one in found.served for value in one.health_s]),
+        itl_s=spread([value for one in found.watched for value in one.itl_s]),
+        health_s=spread([value for one in found.watched for value in one.health_s]),
         raw_cpu=[one.cpu for one in found.raw],
         served_cpu=[one.cpu for one in found.served],
+        watched_cpu=[one.cpu for one in found.watched],
         disturbed_rounds=sum(
             one.cpu.is_disturbed or other.cpu.is_disturbed
             for one, other in zip(found.raw, found.served, strict=True)
         ),
-        retried=sum(one.retried for one in found.served),
+        retried=sum(one.retried for one in found.watched),
         faults=[
             *(fault for one in found.raw for fault in one.faults),
-            *(fault for one in found.served for fault in one.faults),
+            *(fault for one in (*found.served, *found.watched) for fault in one.faults),
         ],
     )

@@ -38,11 +38,11 @@ def reproducible(
     seed: SeedOption = 1,
     output: OutputOption = None,
 ) -> None:
-    """Check that answers under mixed load, with and without prefix cache, are those that requests get alone.
+    """Check that answers under mixed load, with either `prefix_caching`, are those that requests get alone.
 
     Each pass has a server of its own. Clients that leave midway come on top of --requests. Log-probabilities
     tell of differences too small to change a token. Ends with status 1 when an answer differs, and when no
-    request was cancelled or, in the last pass, none found its beginning in the prefix cache.
+    request was cancelled. Reproducible mode has no prefix cache; with --usual the last pass must use it.
     """
     from benchmarks.recording import begin
     from benchmarks.report import show_faults

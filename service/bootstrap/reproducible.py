@@ -15,7 +15,7 @@ REPRODUCIBLE_PROPERTIES = {
 }
 # These win over KV_CACHE_PRECISION in the engine.
 _HALVES_OF_THE_CACHE = {"KEY_CACHE_PRECISION": "f32", "VALUE_CACHE_PRECISION": "f32"}
-# Each thread but one makes the engine run two requests of our own, so it must be known how many there are.
+# Each thread makes the engine run two requests of our own, so it must be known how many there are.
 _THREADS, _MOST_THREADS = "INFERENCE_NUM_THREADS", 9999
 
 

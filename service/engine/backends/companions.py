@@ -18,8 +18,8 @@ import openvino_genai as genai
 from service.engine.backends.probe import no_room, step_until, whole_cache
 from service.errors import ConfigError
 
-_PROMPT_TEXT = "a a"
-_PROMPT = openvino.Tensor(np.array([(1, 1)], dtype=np.int64))
+_PROMPT_TEXT = "a"
+_PROMPT = openvino.Tensor(np.array([(1,)], dtype=np.int64))
 _TOKENS = 256
 # The next one begins long before the last one ends: its prompt may have to wait for others' prompts.
 _OVERLAP_TOKENS = 128
@@ -37,8 +37,8 @@ _MOST_SHARE = 0.75
 
 
 def most_companions(threads: int) -> int:
-    """How many may run at once: each wanted one, and the next in its place."""
-    return 2 * max(1, threads - 1)
+    """How many may run at once: each wanted one and a spare one, and the next in their places."""
+    return 2 * max(2, threads)
 
 
 def companion_tokens(threads: int) -> int:
@@ -55,7 +55,7 @@ def tokens_beside(cache_tokens: int, threads: int, *, cache_gib: int) -> int:
     taken, most = companion_tokens(threads), _MOST_SHARE * cache_tokens
     if taken <= most:
         return cache_tokens - taken
-    most_threads = 1 + int(most / companion_tokens(2))
+    most_threads = int(2 * most / companion_tokens(2))
     fewer = f", or set INFERENCE_NUM_THREADS to {most_threads} at most in `properties`"
     raise ConfigError(
         f"`cache_gib` = {cache_gib} holds {cache_tokens} tokens with this model, and `reproducible` = true "
@@ -71,13 +71,21 @@ class Companions:
         self._pipeline = pipeline
         self._threads = threads
         self._sees = (model / "openvino_language_model.xml").exists()
+        self._prompt_tokens = 1
+        if self._sees:
+            self._prompt_tokens = int(pipeline.get_tokenizer().encode(_PROMPT_TEXT).input_ids.shape[-1])
         self._next_id = _FIRST_ID
         # With the number of tokens that each has given.
         self._handles: dict[int, tuple[genai.GenerationHandle, int]] = {}
 
-    def join(self, requests: int) -> None:
+    @property
+    def tokens(self) -> int:
+        """How many tokens they take of the next step."""
+        return sum(1 if given else self._prompt_tokens for _, given in self._handles.values())
+
+    def join(self, requests: int, *, spare: int = 0) -> None:
         """See that enough run beside so many; to be called before a step, and before a request is added."""
-        wanted = max(1, self._threads - requests)
+        wanted = max(1, self._threads - requests) + spare
         young = sum(tokens <= _TOKENS - _OVERLAP_TOKENS for _, tokens in self._handles.values())
         for _ in range(wanted - young):
             handle = self._request(_PROMPT_TEXT, _PROMPT, max_new_tokens=_TOKENS)
@@ -93,6 +101,10 @@ class Companions:
                     del self._handles[request_id]
             elif handle.get_status() == genai.GenerationStatus.IGNORED:
                 del self._handles[request_id]
+
+    def leave_one(self) -> None:
+        """Let the oldest go, with the pipeline's next step."""
+        self._handles.pop(next(iter(self._handles)))[0].cancel()
 
     def leave(self) -> None:
         """Go, with the pipeline's next step: nobody is left to be beside."""

@@ -1,8 +1,10 @@
 """The OpenVINO backend of reproducible mode: nothing that a request gets depends on the others.
 
-The properties of the model's settings do most of it. Here is what no property does: no step has a single row
-(see Companions), and no request is thrown out of a full KV cache. The engine would compute it anew later, and
-its sampled tokens from there on are others; so a request waits until it has room to its end.
+The properties of the model's settings do most of it. Here is what no property does. No step has a single row
+(see Companions), and no token of a prompt is computed alone (see PrefillPlan). No request is thrown out of a
+full KV cache: the engine would compute it anew later, and its sampled tokens from there on are others; so a
+request waits until it has room to its end. And there is no prefix cache: what it keeps of an earlier answer
+has other last bits than a prompt's, and it leaves a single token to compute of some prompts.
 """
 
 import os
@@ -12,6 +14,7 @@ from pathlib import Path
 from service.domain import GenerationRequest
 from service.engine.backends.companions import Companions, most_companions, tokens_beside
 from service.engine.backends.openvino import OpenVINOBackend
+from service.engine.backends.prefill import SPARE_TOKENS, PrefillPlan
 from service.engine.backends.room import Room, RoomQueue
 from service.engine.config import EngineConfig
 from service.engine.protocol import EngineEvent
@@ -28,36 +31,53 @@ class ReproducibleBackend:
         threads = int(config.properties.get(_THREADS, "0")) or len(os.sched_getaffinity(0))
         # Companions have a token each in every step: what was asked for is for the real requests.
         most = most_companions(threads)
+        step_tokens = max(config.max_batched_tokens, config.max_running + SPARE_TOKENS) + most
         self._engine = OpenVINOBackend(
             replace(
                 config,
                 max_running=config.max_running + most,
-                max_batched_tokens=config.max_batched_tokens + most,
+                max_batched_tokens=step_tokens,
+                prefix_caching=False,
             )
         )
         self._companions = Companions(self._engine.pipeline, Path(config.model_path), threads)
+        self._prefill = PrefillPlan(step_tokens)
         cache_tokens = self._companions.measure_cache(config.cache_gib)
-        room = Room(blocks=tokens_beside(cache_tokens, threads, cache_gib=config.cache_gib))
-        self._queue = RoomQueue(room, self._begin, tokens=_tokens, takes_oversized=True)
+        self._queue = RoomQueue(
+            Room(blocks=tokens_beside(cache_tokens, threads, cache_gib=config.cache_gib)),
+            self._begin,
+            tokens=_tokens,
+            takes_oversized=True,
+            may_begin=self._may_begin,
+        )
 
     def add(self, request_id: int, request: GenerationRequest) -> None:
-        """Hand the request to the engine, or let it wait in line for room."""
+        """Hand the request to the engine, or let it wait in line."""
+        if not self._prefill.is_cutting:
+            self._companions.join(self._queue.begun + 1)
         self._queue.add(request_id, request)
 
     def cancel(self, request_id: int) -> None:
         """Forget the request, wherever it is; what it held is free after the next step."""
         self._queue.cancel(request_id)
+        self._prefill.forget(request_id)
         self._engine.cancel(request_id)
 
     def step(self) -> list[EngineEvent]:
-        """Let those in that have room now; run one batch, never of a single row."""
-        events = self._queue.let_in()
-        if self._queue.begun:
+        """Let those in that may begin now; run one batch, never of a single row."""
+        # Behind a prompt that is cut they would get nothing, or an unknown part.
+        if not self._prefill.is_cutting:
             self._companions.join(self._queue.begun)
-        else:
+        events = self._queue.let_in()
+        if not self._queue.begun:
             self._companions.leave()
-        events += self._engine.step()
+        elif self._prefill.leaves_one(self._companions.tokens):
+            self._companions.leave_one()
+        beside = self._companions.tokens
+        made = self._engine.step()
         self._companions.read()
+        self._prefill.settle(made, beside)
+        events += made
         self._queue.settle(events)
         return events
 
@@ -75,10 +95,15 @@ class ReproducibleBackend:
         self._queue.clear()
         self._engine.close()
 
+    def _may_begin(self, request: GenerationRequest) -> bool:
+        return self._prefill.may_begin(request.prompt_tokens, self._companions.tokens)
+
     def _begin(self, request_id: int, request: GenerationRequest) -> None:
-        # First, so that its own prompt is never behind this one's.
-        self._companions.join(self._queue.begun)
+        if self._prefill.is_long(request.prompt_tokens, self._companions.tokens):
+            # One more can go when the last cut would leave a single token.
+            self._companions.join(self._queue.begun, spare=1)
         self._engine.add(request_id, request)
+        self._prefill.begin(request_id, request.prompt_tokens)
 
 
 def _tokens(request: GenerationRequest) -> int:

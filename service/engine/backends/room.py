@@ -53,7 +53,8 @@ class RoomQueue:
     """The requests of a backend, strictly in order: a large one is not overtaken for ever.
 
     `begin` hands one to the engine. `tokens` tells what it can come to hold at most. One that is larger
-    than the cache runs alone if `takes_oversized`, else it fails.
+    than the cache runs alone if `takes_oversized`, else it fails. `may_begin` says whether one can begin in
+    the next step, with all that begun before.
     """
 
     def __init__(
@@ -63,12 +64,14 @@ class RoomQueue:
         *,
         tokens: Callable[[GenerationRequest], int],
         takes_oversized: bool,
+        may_begin: Callable[[GenerationRequest], bool] = lambda _request: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._room = room
         self._begin = begin
         self._tokens = tokens
         self._takes_oversized = takes_oversized
+        self._may_begin = may_begin
         self._clock = clock
         self._waiting: deque[tuple[int, GenerationRequest]] = deque()
         self._failed: list[EngineEvent] = []
@@ -128,7 +131,7 @@ class RoomQueue:
         self._failed.clear()
 
     def _try_to_begin(self, request_id: int, request: GenerationRequest) -> bool:
-        if not self._room.take(request_id, self._tokens(request)):
+        if not self._may_begin(request) or not self._room.take(request_id, self._tokens(request)):
             return False
         try:
             self._begin(request_id, request)

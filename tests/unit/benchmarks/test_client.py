@@ -132,6 +132,19 @@ async def test_load_connects_anew_where_the_server_hangs_up_after_each_answer() 
     assert result.retried == 3
 
 
+async def test_a_sleeping_client_knows_the_first_event_and_the_end_on_a_connection_for_each() -> None:
+    chunks = b"".join(b"%x\r\n%b\r\n" % (len(event), event) for event in [b'data: {"index": 1}\n\n'] * 40)
+    answer = HEAD + chunks + b"0\r\n\r\n"
+    async with scripted_server(answer, hang_up=True, piece=len(HEAD) + 30) as target:
+        result = await run_load(
+            LoadJob(target=target, path="/", bodies=[b"{}"] * 3, concurrency=2, timeout_s=5, sleeps=True)
+        )
+    for reply in result.replies:
+        assert (reply.status, reply.failure, len(reply.event_times_s)) == (200, None, 40)
+        # One time for the first, and one for all that came while it slept.
+        assert len(set(reply.event_times_s)) <= 3
+
+
 async def test_a_server_that_dies_midway_leaves_failed_replies_and_no_error() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _read_request(reader)

@@ -54,7 +54,7 @@ def test_another_token_is_a_difference_and_another_log_probability_is_counted_ap
         2: replace(ONE, token_ids=(1, 3), text="a c"),
     }
     seen = Seen(answers=got, left=4, cancelled=3, cached_tokens=[0, 32, 64])
-    result = compare("a pass", alone, seen, prefix_caching=True)
+    result = compare("a pass", alone, seen, prefix_caching=True, expects_hits=True)
     assert (result.identical, result.identical_logprobs, result.left, result.cancelled) == (2, 1, 4, 3)
     assert (result.tell_cached, result.prefix_hits, result.cached_tokens) == (3, 2, 96)
     assert result.different == [(2, 1)]
@@ -62,21 +62,21 @@ def test_another_token_is_a_difference_and_another_log_probability_is_counted_ap
 
 
 @pytest.mark.parametrize(
-    ("cancelled", "cached", "prefix_caching", "fault"),
+    ("cancelled", "cached", "expects_hits", "fault"),
     [
         (1, [0, 32], True, None),
         (1, [0, 0], False, None),
         (1, [], True, None),
         (0, [32], True, "no request was cancelled"),
         (1, [0, 0], True, "a beginning of 0 prompts"),
-        (1, [32], False, "a beginning of 1 prompts"),
+        (1, [32], False, "a beginning of 1 prompts, though there should be none"),
     ],
 )
 def test_a_pass_that_did_not_try_what_it_is_for_is_a_fault(
-    cancelled: int, cached: list[int], prefix_caching: bool, fault: str | None
+    cancelled: int, cached: list[int], expects_hits: bool, fault: str | None
 ) -> None:
     seen = Seen(answers={0: ONE}, left=1, cancelled=cancelled, cached_tokens=cached)
-    faults = compare("a pass", {0: ONE}, seen, prefix_caching=prefix_caching).faults
+    faults = compare("a pass", {0: ONE}, seen, prefix_caching=True, expects_hits=expects_hits).faults
     assert (fault is None) == (not faults)
     assert all(fault in found for found in faults if fault)
 

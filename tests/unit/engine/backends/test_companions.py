@@ -98,14 +98,14 @@ def test_threads_for_which_the_cache_is_too_small_are_refused_with_figures_and_r
     with pytest.raises(ConfigError) as error:
         tokens_beside(32_000, 64, cache_gib=4)
     assert error.value.message == (
-        "`cache_gib` = 4 holds 32000 tokens with this model, and `reproducible` = true takes 40320 of "
+        "`cache_gib` = 4 holds 32000 tokens with this model, and `reproducible` = true takes 40960 of "
         "them for requests of its own beside 64 threads: raise `cache_gib` to at least 7, or set "
-        "INFERENCE_NUM_THREADS to 38 at most in `properties`"
+        "INFERENCE_NUM_THREADS to 37 at most in `properties`"
     )
     assert tokens_beside(7 * 8_000, 64, cache_gib=7) > 0
-    assert tokens_beside(32_000, 38, cache_gib=4) > 0
+    assert tokens_beside(32_000, 37, cache_gib=4) > 0
     with pytest.raises(ConfigError):
-        tokens_beside(32_000, 39, cache_gib=4)
+        tokens_beside(32_000, 38, cache_gib=4)
 
 
 def test_where_no_number_of_threads_would_do_none_is_advised() -> None:
