@@ -14,6 +14,8 @@ from benchmarks.peer import serve_jobs
 from service.engine.backends.openvino import end_tokens, load_pipeline, set_prompt_lookup
 from service.engine.config import EngineConfig
 
+_GOES_ON = genai.GenerationFinishReason.NONE
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawJob:
@@ -89,9 +91,7 @@ def _read(handle: "genai.GenerationHandle") -> tuple[int, bool]:
     """Give the number of new tokens, and whether they were the last; read as the service's backend does."""
     if handle.can_read():
         output = next(iter(handle.read().values()))
-        if output.finish_reason != genai.GenerationFinishReason.NONE:
-            return len(output.generated_ids), True
-        return len(output.generated_ids), handle.get_status() == genai.GenerationStatus.IGNORED
+        return len(output.generated_ids), output.finish_reason != _GOES_ON
     return 0, handle.get_status() == genai.GenerationStatus.IGNORED
 
 

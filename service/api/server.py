@@ -18,6 +18,7 @@ from service.api.connection import Connection, ConnectionLimits
 from service.api.connection_room import Room
 from service.api.connection_watch import watch_connections
 from service.api.file_limit import raise_file_limit
+from service.api.priority import give_way_to_engines
 from service.api.security_headers import security_headers
 from service.api.state import Service
 from service.api.tls import read_certificates
@@ -68,6 +69,7 @@ class Server(uvicorn.Server):
         """Serve until a signal; `on_ready` is called once every model is loaded."""
         self._on_ready = on_ready
         raise_file_limit(self._service.limits.max_connections)
+        give_way_to_engines()
         self.run(sockets=[listener])
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

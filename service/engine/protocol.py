@@ -22,7 +22,7 @@ class Started(msgspec.Struct, frozen=True, array_like=True, tag="s"):
     at_s: float
 
 
-class TokenDelta(msgspec.Struct, frozen=True, array_like=True, tag="t"):
+class TokenDelta(msgspec.Struct, frozen=True, array_like=True, tag="t", gc=False):
     """Tokens one step gave one request; `logprobs` has their length, or is None when not asked for."""
 
     request_id: int

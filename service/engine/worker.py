@@ -1,5 +1,8 @@
 """The engine process: drain messages, add or cancel, step, send one message of events."""
 
+import contextlib
+import gc
+import os
 import select
 import signal
 import sys
@@ -46,6 +49,9 @@ class Worker:
         if not isinstance(first, Load):
             raise TypeError(f"the first message must be Load, not {type(first).__name__}")
         backend = load_backend(first.config)
+        # What lives until the end need not be looked through again while requests run.
+        gc.collect()
+        gc.freeze()
         self._send(Ready())
         self._loop(backend)
         backend.close()
@@ -97,6 +103,9 @@ def _add(message: Add, backend: Backend, events: list[EngineEvent]) -> None:
 
 def main(descriptor: int) -> int:
     """Serve the pipe at the file `descriptor` until the end; return the exit status."""
+    # What the service's own process has chosen for itself (service/api/priority.py) is not for this one.
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     # Ctrl-C in a terminal reaches the whole process group: when to end is the parent's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Connection(descriptor) as pipe:

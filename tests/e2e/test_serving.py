@@ -252,6 +252,11 @@ async def test_clients_that_leave_free_the_engine(async_client: httpx.AsyncClien
     assert time.monotonic() - began_s < 3 * alone_s + 0.5
 
 
+def test_the_event_loop_gives_way_to_the_engine(real_server: RunningServer) -> None:
+    assert os.sched_getscheduler(real_server.process.pid) == os.SCHED_BATCH
+    assert os.sched_getscheduler(real_server.engine_pid()) == os.SCHED_OTHER
+
+
 async def test_kill_9_of_the_engine_ends_20_streams_within_a_second_and_it_comes_back(
     default_model: Path, tmp_path: Path
 ) -> None:

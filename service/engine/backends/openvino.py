@@ -11,6 +11,9 @@ from service.engine.backends.ebnf.grammar import structural_tags, text_grammar
 from service.engine.config import EngineConfig
 from service.engine.protocol import Done, EngineEvent, Failed, PromptScored, TokenDelta
 
+# Each is looked up for every token.
+_GOES_ON = genai.GenerationFinishReason.NONE
+_ENDED_BY_TOKEN = genai.GenerationFinishReason.STOP
 # The engine's own default for "no top-k limit".
 _NO_TOP_K = (1 << 64) - 1
 # Prompt lookup takes what followed the answer's last so many tokens where they, or fewer, stood before.
@@ -91,23 +94,27 @@ class OpenVINOBackend:
         if handle.can_read():
             # One output, or none when the cache ran full.
             for output in handle.read().values():
-                events += self._tokens(request_id, output)
-                if output.finish_reason == genai.GenerationFinishReason.STOP:
-                    events.append(Done(request_id, "eos_token"))
-                    return True
-                if output.finish_reason == genai.GenerationFinishReason.LENGTH:
-                    events.append(Done(request_id, "length"))
-                    return True
+                self._add_tokens(request_id, output, events)
+                reason = output.finish_reason
+                if reason == _GOES_ON:
+                    return False
+                events.append(Done(request_id, "eos_token" if reason == _ENDED_BY_TOKEN else "length"))
+                return True
         if handle.get_status() == genai.GenerationStatus.IGNORED:
             events.append(Failed(request_id, "the KV cache has no room for this request", True))
             return True
         return False
 
-    def _tokens(self, request_id: int, output: "genai.GenerationOutput") -> list[EngineEvent]:
-        ids, logprobs = list(output.generated_ids), list(output.generated_log_probs)
+    def _add_tokens(
+        self, request_id: int, output: "genai.GenerationOutput", events: list[EngineEvent]
+    ) -> None:
+        ids = output.generated_ids
         if not ids:
-            return []
-        events: list[EngineEvent] = []
+            return
+        if request_id not in self._wants_logprobs and request_id not in self._echoed_tokens:
+            events.append(TokenDelta(request_id, ids))
+            return
+        logprobs = output.generated_log_probs
         new_ids = ids[self._echoed_tokens.pop(request_id, 0) :]
         echoed = len(logprobs) - len(new_ids)
         if echoed > 0:
@@ -117,7 +124,6 @@ class OpenVINOBackend:
         # Zeros come where none were asked for.
         wanted = request_id in self._wants_logprobs
         events.append(TokenDelta(request_id, new_ids, logprobs[echoed:] if wanted else None))
-        return events
 
     def _forget(self, request_id: int) -> "genai.GenerationHandle":
         self._wants_logprobs.discard(request_id)
