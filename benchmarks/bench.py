@@ -1,7 +1,7 @@
 """The two sides of a comparison: the service over HTTP, and the bare engine; one busy at a time."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -158,7 +158,8 @@ class Bench:
             sleeps=not is_watched,
         )
         before = self._meter.read()
-        with self._probing(concurrency if is_watched else 0) as probed:
+        is_probed = is_watched and concurrency >= self._settings.probed_from
+        with self._probing() if is_probed else nullcontext(health.ProbeResult()) as probed:
             result = self._client.run(job, REQUEST_TIMEOUT_S + _LOAD_S)
         cpu = self._meter.read().since(before)
         tokens = self._settings.tokens
@@ -166,12 +167,9 @@ class Bench:
         return found if is_watched else replace(found, itl_s=[])
 
     @contextmanager
-    def _probing(self, concurrency: int) -> Iterator[health.ProbeResult]:
+    def _probing(self) -> Iterator[health.ProbeResult]:
         """Probe meanwhile; what is given fills at the end."""
         probed = health.ProbeResult()
-        if concurrency < self._settings.probed_from:
-            yield probed
-            return
         self._probe.start(
             health.ProbeJob(target=self._server.target, interval_s=1 / self._settings.probes_per_s)
         )

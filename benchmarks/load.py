@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection as Pipe
 
@@ -66,7 +67,9 @@ async def run_load(job: LoadJob) -> LoadResult:
         while waiting:
             index, request = waiting.popleft()
             if not connection.is_open:
-                connection = await Connection.open(job.target)
+                with suppress(BenchmarkError):
+                    connection = await Connection.open(job.target)
+            # On one that is closed it is a failed reply.
             replies[index] = await connection.send(
                 request, timeout_s=job.timeout_s, on_first_event=connection.sleep_until_the_end
             )

@@ -168,8 +168,8 @@ def _summarise(concurrency: int, settings: OverheadSettings, found: Rounds) -> C
         served_cpu=[one.cpu for one in found.served],
         watched_cpu=[one.cpu for one in found.watched],
         disturbed_rounds=sum(
-            one.cpu.is_disturbed or other.cpu.is_disturbed
-            for one, other in zip(found.raw, found.served, strict=True)
+            any(one.cpu.is_disturbed for one in turn)
+            for turn in zip(found.raw, found.served, found.watched, strict=True)
         ),
         retried=sum(one.retried for one in found.watched),
         faults=[

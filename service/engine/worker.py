@@ -103,9 +103,10 @@ def _add(message: Add, backend: Backend, events: list[EngineEvent]) -> None:
 
 def main(descriptor: int) -> int:
     """Serve the pipe at the file `descriptor` until the end; return the exit status."""
-    # What the service's own process has chosen for itself (service/api/priority.py) is not for this one.
-    with contextlib.suppress(OSError):
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    # What the service's own process chose for itself (service/api/priority.py) is not for this one.
+    if os.sched_getscheduler(0) == os.SCHED_BATCH:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     # Ctrl-C in a terminal reaches the whole process group: when to end is the parent's decision.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with Connection(descriptor) as pipe:

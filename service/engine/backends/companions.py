@@ -9,6 +9,7 @@ real ones: one, or as many as are wanting to the number of threads.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ _PROMPT_TEXT = "a"
 _PROMPT = openvino.Tensor(np.array([(1,)], dtype=np.int64))
 _TOKENS = 256
 # The next one begins long before the last one ends: its prompt may have to wait for others' prompts.
-_OVERLAP_TOKENS = 128
+OVERLAP_TOKENS = 128
 _BLOCK_TOKENS = 64
 # No request of the service's has a number so high.
 _FIRST_ID = 1 << 62
@@ -64,53 +65,70 @@ def tokens_beside(cache_tokens: int, threads: int, *, cache_gib: int) -> int:
     )
 
 
+@dataclass(slots=True)
+class _Companion:
+    handle: "genai.GenerationHandle"
+    left: int
+    has_begun: bool = False
+
+
+def sees_pictures(model: Path) -> bool:
+    """Whether this is a vision model's folder."""
+    return (model / "openvino_language_model.xml").exists()
+
+
 class Companions:
     """Requests whose answers nobody reads, in the pipeline for as long as real ones are."""
 
     def __init__(self, pipeline: "genai.ContinuousBatchingPipeline", model: Path, threads: int) -> None:
         self._pipeline = pipeline
         self._threads = threads
-        self._sees = (model / "openvino_language_model.xml").exists()
+        self._sees = sees_pictures(model)
         self._prompt_tokens = 1
         if self._sees:
             self._prompt_tokens = int(pipeline.get_tokenizer().encode(_PROMPT_TEXT).input_ids.shape[-1])
         self._next_id = _FIRST_ID
-        # With the number of tokens that each has given.
-        self._handles: dict[int, tuple[genai.GenerationHandle, int]] = {}
+        self._running: dict[int, _Companion] = {}
 
     @property
     def tokens(self) -> int:
         """How many tokens they take of the next step."""
-        return sum(1 if given else self._prompt_tokens for _, given in self._handles.values())
+        return sum(1 if one.has_begun else self._prompt_tokens for one in self._running.values())
 
-    def join(self, requests: int, *, spare: int = 0) -> None:
-        """See that enough run beside so many; to be called before a step, and before a request is added."""
+    def join(self, requests: int, *, spare: int = 0, steps: int = OVERLAP_TOKENS) -> None:
+        """See that enough run beside so many, for so many steps to come, and `spare` more, to `leave_one`.
+
+        To be called before a step, and before a request is added.
+        """
         wanted = max(1, self._threads - requests) + spare
-        young = sum(tokens <= _TOKENS - _OVERLAP_TOKENS for _, tokens in self._handles.values())
-        for _ in range(wanted - young):
-            handle = self._request(_PROMPT_TEXT, _PROMPT, max_new_tokens=_TOKENS)
-            self._handles[self._next_id] = (handle, 0)
+        lasting = sum(one.left >= steps for one in self._running.values())
+        tokens = _TOKENS if steps <= OVERLAP_TOKENS else steps + OVERLAP_TOKENS
+        for _ in range(wanted - lasting):
+            handle = self._request(_PROMPT_TEXT, _PROMPT, max_new_tokens=tokens)
+            self._running[self._next_id] = _Companion(handle, tokens)
 
     def read(self) -> None:
         """Throw away what the last step gave."""
-        for request_id, (handle, tokens) in list(self._handles.items()):
-            if handle.can_read():
-                output = next(iter(handle.read().values()))
-                self._handles[request_id] = (handle, tokens + len(output.generated_ids))
-                if output.finish_reason != genai.GenerationFinishReason.NONE:
-                    del self._handles[request_id]
-            elif handle.get_status() == genai.GenerationStatus.IGNORED:
-                del self._handles[request_id]
+        for request_id, one in list(self._running.items()):
+            if one.handle.can_read():
+                # None when the cache ran full.
+                for output in one.handle.read().values():
+                    one.has_begun = True
+                    one.left -= len(output.generated_ids)
+            if one.left <= 0 or one.handle.get_status() == genai.GenerationStatus.IGNORED:
+                del self._running[request_id]
 
     def leave_one(self) -> None:
-        """Let the oldest go, with the pipeline's next step."""
-        self._handles.pop(next(iter(self._handles)))[0].cancel()
+        """Let one go, with the pipeline's next step: the one that would end first, never the last one."""
+        if len(self._running) > 1:
+            first = min(self._running, key=lambda request_id: self._running[request_id].left)
+            self._running.pop(first).handle.cancel()
 
     def leave(self) -> None:
         """Go, with the pipeline's next step: nobody is left to be beside."""
-        for handle, _ in self._handles.values():
-            handle.cancel()
-        self._handles.clear()
+        for one in self._running.values():
+            one.handle.cancel()
+        self._running.clear()
 
     def measure_cache(self, cache_gib: int) -> int:
         """The tokens that the KV cache of `cache_gib` GiB holds.

@@ -28,10 +28,9 @@ class PrefillPlan:
         # Prompts without a token yet, in the engine's order, with what was not computed before the next step.
         self._left: dict[int, int] = {}
 
-    @property
-    def is_cutting(self) -> bool:
-        """Whether a prompt has begun and is not done."""
-        return bool(self._left)
+    def is_cutting(self, fixed: int) -> bool:
+        """Whether the next step cuts a prompt: what is added now gets nothing of it."""
+        return sum(self._left.values()) > self._free(fixed)
 
     def is_long(self, tokens: int, fixed: int) -> bool:
         """Whether a prompt of so many tokens takes more than the next step."""

@@ -12,7 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from service.domain import GenerationRequest
-from service.engine.backends.companions import Companions, most_companions, tokens_beside
+from service.engine.backends.companions import (
+    OVERLAP_TOKENS,
+    Companions,
+    most_companions,
+    sees_pictures,
+    tokens_beside,
+)
 from service.engine.backends.openvino import OpenVINOBackend
 from service.engine.backends.prefill import SPARE_TOKENS, PrefillPlan
 from service.engine.backends.room import Room, RoomQueue
@@ -22,6 +28,8 @@ from service.engine.protocol import EngineEvent
 _THREADS = "INFERENCE_NUM_THREADS"
 # A sequence's last block is partly empty, and no device has longer ones.
 _BLOCK_TOKENS = 64
+# More than any prompt has. How many tokens a picture takes is known to the engine alone.
+_UNCUT_TOKENS = 1 << 20
 
 
 class ReproducibleBackend:
@@ -32,11 +40,14 @@ class ReproducibleBackend:
         # Companions have a token each in every step: what was asked for is for the real requests.
         most = most_companions(threads)
         step_tokens = max(config.max_batched_tokens, config.max_running + SPARE_TOKENS) + most
+        self._cuts = not sees_pictures(Path(config.model_path))
+        self._threads = threads
+        self._least_prompt_tokens = step_tokens - config.max_running - most
         self._engine = OpenVINOBackend(
             replace(
                 config,
                 max_running=config.max_running + most,
-                max_batched_tokens=step_tokens,
+                max_batched_tokens=step_tokens if self._cuts else _UNCUT_TOKENS,
                 prefix_caching=False,
             )
         )
@@ -46,15 +57,14 @@ class ReproducibleBackend:
         self._queue = RoomQueue(
             Room(blocks=tokens_beside(cache_tokens, threads, cache_gib=config.cache_gib)),
             self._begin,
-            tokens=_tokens,
+            tokens=self._tokens,
             takes_oversized=True,
             may_begin=self._may_begin,
         )
 
     def add(self, request_id: int, request: GenerationRequest) -> None:
         """Hand the request to the engine, or let it wait in line."""
-        if not self._prefill.is_cutting:
-            self._companions.join(self._queue.begun + 1)
+        self._join(self._queue.begun + 1)
         self._queue.add(request_id, request)
 
     def cancel(self, request_id: int) -> None:
@@ -65,13 +75,11 @@ class ReproducibleBackend:
 
     def step(self) -> list[EngineEvent]:
         """Let those in that may begin now; run one batch, never of a single row."""
-        # Behind a prompt that is cut they would get nothing, or an unknown part.
-        if not self._prefill.is_cutting:
-            self._companions.join(self._queue.begun)
+        self._join(self._queue.begun)
         events = self._queue.let_in()
         if not self._queue.begun:
             self._companions.leave()
-        elif self._prefill.leaves_one(self._companions.tokens):
+        elif self._cuts and self._prefill.leaves_one(self._companions.tokens):
             self._companions.leave_one()
         beside = self._companions.tokens
         made = self._engine.step()
@@ -98,13 +106,25 @@ class ReproducibleBackend:
     def _may_begin(self, request: GenerationRequest) -> bool:
         return self._prefill.may_begin(request.prompt_tokens, self._companions.tokens)
 
+    def _join(self, requests: int) -> None:
+        # Behind a prompt that is cut they would get nothing, or an unknown part.
+        if not self._prefill.is_cutting(self._companions.tokens):
+            self._companions.join(requests)
+
     def _begin(self, request_id: int, request: GenerationRequest) -> None:
         if self._prefill.is_long(request.prompt_tokens, self._companions.tokens):
-            # One more can go when the last cut would leave a single token.
-            self._companions.join(self._queue.begun, spare=1)
+            # All last until it is done, and one more can go when the last cut would leave a single token.
+            steps = max(self._steps(request), OVERLAP_TOKENS)
+            self._companions.join(self._queue.begun, spare=1, steps=steps)
         self._engine.add(request_id, request)
         self._prefill.begin(request_id, request.prompt_tokens)
 
+    def _tokens(self, request: GenerationRequest) -> int:
+        """What a request can come to hold of the KV cache, with companions made to outlast its prompt."""
+        own = request.prompt_tokens + request.sampling.max_new_tokens + _BLOCK_TOKENS
+        steps = self._steps(request)
+        return own if steps <= OVERLAP_TOKENS else own + max(2, self._threads) * (steps + 2 * OVERLAP_TOKENS)
 
-def _tokens(request: GenerationRequest) -> int:
-    return request.prompt_tokens + request.sampling.max_new_tokens + _BLOCK_TOKENS
+    def _steps(self, request: GenerationRequest) -> int:
+        """In how many steps its prompt is done, at most."""
+        return -(-request.prompt_tokens // self._least_prompt_tokens)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import openvino
@@ -30,6 +30,10 @@ class ScriptedHandle:
         status = genai.GenerationStatus
         return status.IGNORED if self._pipeline.ignores else status.RUNNING
 
+    def read(self) -> dict[int, Any]:
+        # What an engine gives that has no room left.
+        return {}
+
     def cancel(self) -> None:
         self.is_cancelled = True
 
@@ -42,6 +46,7 @@ class ScriptedPipeline:
     ) -> None:
         self.answers_at, self.ignores = answers_at, ignores
         self.steps = 0
+        self.asked_tokens: list[int] = []
         self._usage, self._frees = usage, frees
         self._handle = ScriptedHandle(self)
 
@@ -52,7 +57,8 @@ class ScriptedPipeline:
     def get_config(self) -> Any:
         return SimpleNamespace(eos_token_id=2)
 
-    def add_request(self, *_request: object) -> ScriptedHandle:
+    def add_request(self, *request: Any) -> ScriptedHandle:
+        self.asked_tokens.append(request[-1].max_new_tokens)
         return self._handle
 
     def step(self) -> None:
@@ -88,6 +94,31 @@ def test_an_engine_that_never_answers_or_never_frees_is_not_waited_for(faults: d
 def test_a_part_of_the_cache_that_can_not_be_is_an_error_and_no_figure(usage: float) -> None:
     with pytest.raises(EngineError, match="its size can't be told"):
         measured(ScriptedPipeline(usage=usage))
+
+
+def test_those_that_the_engine_throws_out_go_and_others_join_in_their_places() -> None:
+    pipeline = ScriptedPipeline(answers_at=0, ignores=True)
+    companions = Companions(cast(Any, pipeline), Path("some-model"), 2)
+    companions.join(1)
+    assert companions.tokens == 1
+    companions.read()
+    assert companions.tokens == 0
+    companions.leave_one()
+    companions.join(1)
+    assert companions.tokens == 1
+
+
+def test_beside_a_long_prompt_they_outlast_its_steps() -> None:
+    pipeline = ScriptedPipeline()
+    companions = Companions(cast(Any, pipeline), Path("some-model"), 2)
+    companions.join(1)
+    companions.join(1, spare=1, steps=400)
+    assert companions.tokens == 3
+    assert [tokens > 400 for tokens in pipeline.asked_tokens] == [False, True, True]
+    companions.leave_one()
+    companions.leave_one()
+    companions.leave_one()
+    assert companions.tokens == 1
 
 
 def test_real_requests_have_what_companions_leave() -> None:

@@ -53,7 +53,7 @@ def run(prompts: list[int], *, step_tokens: int, cancelled: set[int]) -> Schedul
     while waiting or engine.prompts or engine.answers:
         steps += 1
         assert steps < 10 * (sum(prompts) + 10 * len(prompts)), "nothing goes on"
-        if not plan.is_cutting:
+        if not plan.is_cutting(fixed):
             fixed = FIXED + 1
         while waiting and len(engine.prompts) + len(engine.answers) < MOST_RUNNING:
             number, tokens = waiting[0]
@@ -118,6 +118,7 @@ def test_one_whose_first_token_does_not_come_when_expected_keeps_others_out_of_i
     plan = PrefillPlan(20)
     plan.begin(1, 5)
     plan.settle([], FIXED)
-    assert plan.is_cutting
+    assert plan.may_begin(17, FIXED)
+    assert not plan.may_begin(18, FIXED)
     plan.settle([TokenDelta(1, [1])], FIXED)
-    assert not plan.is_cutting
+    assert plan.may_begin(99, FIXED)
