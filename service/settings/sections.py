@@ -187,7 +187,8 @@ class ModelSettings(Section):
         None, gt=0, description="KV cache in GiB; two fifths of the available memory, 1 to 16, if unset."
     )
     prefix_caching: bool = Field(
-        True, description="Keep the KV cache of prompts for prompts that begin alike."
+        True,
+        description="Keep the KV cache of prompts for prompts that begin alike; not in reproducible mode.",
     )
     prompt_lookup: int | None = Field(
         None,

@@ -1,12 +1,15 @@
 """Reproducible mode on the real engine: what a request gets does not depend on the others."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.reproducible.check import run_check
 from benchmarks.reproducible.passes import CheckSettings
+from export.demo_vlm.scenes import draw
 from service.bootstrap import engine_config
 from service.domain import GenerationRequest, Sampling
 from service.engine.backends import reproducible as backend_module
@@ -14,6 +17,8 @@ from service.engine.backends.reproducible import ReproducibleBackend
 from service.engine.backends.room import Room
 from service.engine.protocol import Done, TokenDelta
 from service.settings import ModelSettings
+from tests.support.pictures import VISION_MODEL, data_uri, one_shape
+from tests.support.server import running_server
 
 # Long, so that the next step's bits would differ; sampled, so that one thrown out would go on otherwise.
 PROMPTS = [[504 + number, 253, 198, 28, 314, 260] * 8 for number in range(6)]
@@ -102,6 +107,39 @@ def test_wherever_a_prompt_is_cut_the_bits_are_those_of_the_whole_prompt(default
     whole = answers(512, side_by_side=False)
     assert answers(36, side_by_side=False) == whole
     assert answers(36, side_by_side=True) == whole
+
+
+async def test_pictures_of_others_change_nothing_either(vision_model: Path, tmp_path: Path) -> None:
+    config = f'[[models]]\npath = "{vision_model}"\ncache_gib = 1\nreproducible = true\n'
+    colors = ("red", "green", "blue")
+
+    def chat(number: int) -> dict[str, Any]:
+        """With no picture, one or two, and texts of several lengths."""
+        pictures = [
+            {"type": "image_url", "image_url": {"url": data_uri(draw(one_shape("circle", color), 224))}}
+            for color in colors[: number % 3]
+        ]
+        text = {"type": "text", "text": "what shape? " * (1 + 9 * number)}
+        return {
+            "model": VISION_MODEL,
+            "messages": [{"role": "user", "content": [*pictures, text]}],
+            "max_tokens": 24,
+            "temperature": 1.5,
+            "seed": number,
+            "logprobs": True,
+        }
+
+    with running_server(tmp_path, config) as server:
+        async with server.async_client() as client:
+
+            async def ask(number: int) -> Any:
+                response = await client.post("/v1/chat/completions", json=chat(number))
+                assert response.status_code == 200, response.text
+                choice = response.json()["choices"][0]
+                return choice["message"]["content"], choice["logprobs"]
+
+            alone = [await ask(number) for number in range(6)]
+            assert await asyncio.gather(*(ask(number) for number in range(6))) == alone
 
 
 def test_one_that_waits_for_room_can_be_cancelled(backend: ReproducibleBackend) -> None:
