@@ -70,7 +70,7 @@ def overhead(
         list[int] | None, typer.Option(min=1, help="Requests at once; repeat it for more. Default: 64 and 1.")
     ] = None,
     tokens: Annotated[int, typer.Option(min=2, help="Tokens each request generates, exactly.")] = 64,
-    rounds: Annotated[int, typer.Option(min=1, help="Pairs of measurements, after one to warm up.")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds: bare, served, watched; one more warms up.")] = 5,
     prompt_words: WordsOption = 32,
     cache_gib: Annotated[int, typer.Option(min=1, help="KV cache of each side in GiB.")] = 2,
     probes_per_s: Annotated[
@@ -80,7 +80,11 @@ def overhead(
     seed: SeedOption = 1,
     output: OutputOption = None,
 ) -> None:
-    """Compare the service's throughput with the bare engine's, in turns, on the same prompts."""
+    """Compare the service's throughput with the bare engine's, in turns, on the same prompts.
+
+    Served: to a client that sleeps between an answer's first event and its end. Watched: to one that each
+    event wakes, while /health is probed; both share the cores with the server.
+    """
     from benchmarks.bench import OverheadSettings
     from benchmarks.overhead import measure_overhead, turns
     from benchmarks.recording import begin

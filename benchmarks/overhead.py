@@ -25,7 +25,7 @@ Report = Callable[[str], None]
 
 @dataclass(slots=True)
 class Rounds:
-    """The measurements of one concurrency, pair by pair."""
+    """The measurements of one concurrency, turn by turn."""
 
     raw: list[RawRound] = field(default_factory=list)
     served: list[ServedRound] = field(default_factory=list)
@@ -77,7 +77,7 @@ class OverheadResults:
 def measure_overhead(
     model: Path, settings: OverheadSettings, *, advance: Callable[[], None], say: Report
 ) -> tuple[OverheadResults, EngineConfig]:
-    """Measure both sides in turns; call `advance` after each of the `turns` and `say` a line on each pair.
+    """Measure bare, served and watched in turns; call `advance` after each, and `say` a line on each round.
 
     Raises:
         BenchmarkError: a process can't be started, or dies.
@@ -94,7 +94,7 @@ def measure_overhead(
         bench.wait_ready()
         results = [
             _summarise(
-                concurrency, settings, _measure_pairs(bench, concurrency, settings.rounds, advance, say)
+                concurrency, settings, _measure_rounds(bench, concurrency, settings.rounds, advance, say)
             )
             for concurrency in settings.concurrencies
         ]
@@ -106,7 +106,7 @@ def turns(settings: OverheadSettings) -> int:
     return 3 * (settings.rounds + 1) * len(settings.concurrencies)
 
 
-def _measure_pairs(
+def _measure_rounds(
     bench: Bench, concurrency: int, rounds: int, advance: Callable[[], None], say: Report
 ) -> Rounds:
     found = Rounds()
@@ -127,7 +127,7 @@ def _measure_pairs(
         found.raw.append(raw_round)
         found.served.append(served_round)
         found.watched.append(watched_round)
-        say(_pair_line(concurrency, f"{turn}/{rounds}", raw_round, served_round))
+        say(_round_line(concurrency, f"{turn}/{rounds}", raw_round, served_round))
     return found
 
 
@@ -136,7 +136,7 @@ def _refuse_faults(faults: Sequence[str]) -> None:
         raise BenchmarkError(f"{len(faults)} faults while warming up; the first: {faults[0]}")
 
 
-def _pair_line(concurrency: int, turn: str, raw_round: RawRound, served_round: ServedRound) -> str:
+def _round_line(concurrency: int, turn: str, raw_round: RawRound, served_round: ServedRound) -> str:
     served, bare = served_round.tokens_per_s, raw_round.tokens_per_s
     return (
         f"{concurrency:3d} at once, round {turn}: served {served:.1f}, raw {bare:.1f} tokens/s, "

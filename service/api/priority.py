@@ -9,9 +9,9 @@ def give_way_to_engines() -> None:
 
     An engine's message wakes the event loop, often on the engine's own core while its threads still keep the
     others: under the usual policy the engine then waits, between each step and the next, until the message is
-    dealt with. Under SCHED_BATCH (sched(7)) the event loop begins when the engine rests or a core is free, a
-    fraction of a millisecond later. Where the system forbids the change, as some sandboxes do, or whoever
-    started us has chosen another policy, all stays as it is.
+    dealt with. Under SCHED_BATCH (sched(7)) the event loop begins when the engine rests or a core is free.
+    Where the system forbids the change, as some sandboxes do, or whoever started us has chosen another one,
+    all stays as it is.
     """
     if os.sched_getscheduler(0) == os.SCHED_OTHER:
         with contextlib.suppress(OSError):

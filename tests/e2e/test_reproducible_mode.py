@@ -85,7 +85,7 @@ def test_side_by_side_and_waiting_for_room_the_bits_are_those_of_the_request_alo
 
 def test_wherever_a_prompt_is_cut_the_bits_are_those_of_the_whole_prompt(default_model: Path) -> None:
     # A step has room for 38 tokens of a prompt that is alone, so that 39 and 77 would leave a single one.
-    # The longest takes so many steps that the usual companions would not last until its end.
+    # The longest may take so many steps that companions join it that last longer than the usual ones.
     lengths = (*range(37, 42), *range(75, 80), 71 * 38 + 1)
     prompts = {length: [(7 * place) % 4000 + 500 for place in range(length)] for length in lengths}
 

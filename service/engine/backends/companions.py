@@ -67,6 +67,8 @@ def tokens_beside(cache_tokens: int, threads: int, *, cache_gib: int) -> int:
 
 @dataclass(slots=True)
 class _Companion:
+    """One of them; `left` is how many tokens it has still to give."""
+
     handle: "genai.GenerationHandle"
     left: int
     has_begun: bool = False
