@@ -49,8 +49,8 @@ class Worker:
         if not isinstance(first, Load):
             raise TypeError(f"the first message must be Load, not {type(first).__name__}")
         backend = load_backend(first.config)
-        # What lives until the end need not be looked through again while requests run.
-        gc.collect()
+        # What lives until the end need not be looked through again while requests run. Without a collection
+        # first: that would hold up the start.
         gc.freeze()
         self._send(Ready())
         self._loop(backend)
