@@ -87,7 +87,7 @@ class Transfer:
 
 
 class _Counted:
-    """A file that counts what is written to it, and refuses once the transfer is called off."""
+    """A file that counts what was written to it, and refuses once the transfer is called off."""
 
     def __init__(self, file: BinaryIO, count: Callable[[int], None], stopped: threading.Event) -> None:
         self._file = file
@@ -97,10 +97,10 @@ class _Counted:
     def write(self, data: bytes) -> int:
         if self._stopped.is_set():
             raise _StoppedError
-        self._count(len(data))
         view = memoryview(data)
         while view:  # without a buffer a write may be short
             view = view[self._file.write(view) :]
+        self._count(len(data))
         return len(data)
 
     def seek(self, offset: int) -> int:
