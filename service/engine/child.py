@@ -29,21 +29,32 @@ _PROJECT_ROOT = Path(__file__).resolve().parents[2]
 _STDERR_FD = 2
 # What a dead process wrote is here at once, unless the event loop is busy.
 _LAST_WORDS_S = 1.0
+_READ_BYTES = 65536
 
 OnMessage = Callable[[Ready | Step], None]
 
 
 class _Link(asyncio.Protocol):
-    """Our end of the pipe: each message is taken as it comes, without a task in between."""
+    """Our `end` of the pipe: each message is taken as it comes, without a task in between."""
 
-    def __init__(self, on_message: OnMessage) -> None:
+    def __init__(self, on_message: OnMessage, end: socket.socket) -> None:
         self._on_message = on_message
+        self._end = end
         self._reader = FrameReader()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.closed = asyncio.Event()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        with self._end:
+            if exc is not None:
+                # A transport that could not write has stopped reading, too.
+                self._take_the_rest()
         self.closed.set()
+
+    def _take_the_rest(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := self._end.recv(_READ_BYTES):
+                self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
         if self.lost.done():
@@ -94,7 +105,9 @@ class Child:
             with theirs:
                 process = await _start(python or sys.executable, directory, theirs.fileno())
             loop = asyncio.get_running_loop()
-            transport, link = await loop.create_unix_connection(lambda: _Link(on_message), sock=ours)
+            transport, link = await loop.create_unix_connection(
+                lambda: _Link(on_message, ours.dup()), sock=ours
+            )
         except BaseException:
             # A child that runs already ends by itself when its pipe closes.
             ours.close()

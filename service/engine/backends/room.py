@@ -114,6 +114,9 @@ class RoomQueue:
                 print(f"engine refused a request: {error}", file=sys.stderr)  # noqa: T201 - the child's log
                 events.append(Failed(request_id, "the engine refused this request", False))
             self._waiting.popleft()
+            if request.has_images:
+                # It was encoded now, and no stream got a token meanwhile: first a step, as in the worker.
+                break
         return events
 
     def settle(self, events: Iterable[EngineEvent]) -> None:

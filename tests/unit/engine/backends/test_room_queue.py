@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.domain import GenerationRequest, Sampling
+from service.domain import GenerationRequest, Image, PicturePrompt, Sampling
 from service.engine.backends.fake import FakeBackend
 from service.engine.backends.room import Room, RoomQueue
 from service.engine.config import EngineConfig
@@ -64,6 +64,12 @@ def request(*, new_tokens: int = 9, prompt_id: int = 1) -> GenerationRequest:
     return GenerationRequest(prompt_ids=[prompt_id], sampling=Sampling(max_new_tokens=new_tokens))
 
 
+def with_picture() -> GenerationRequest:
+    image = Image(width=1, height=1, pixels=b"rgb")
+    pictures = PicturePrompt(texts=("", ""), images=(image,), image_tokens=1)
+    return GenerationRequest(prompt_ids=[1], sampling=Sampling(max_new_tokens=4), pictures=pictures)
+
+
 def ends(events: list[EngineEvent]) -> list[EngineEvent]:
     return [event for event in events if isinstance(event, Done | Failed)]
 
@@ -87,6 +93,19 @@ def test_one_that_waited_tells_when_it_began_before_its_first_token(backend: Sma
     events = backend.run()
     assert [event for event in events if isinstance(event, Started)] == [Started(3, 5.0)]
     assert events.index(Started(3, 5.0)) < events.index(TokenDelta(3, [1]))
+
+
+def test_of_those_with_pictures_one_begins_in_a_step(backend: SmallBackend) -> None:
+    backend.queue.add(1, request(new_tokens=19))
+    for request_id in (2, 3, 4):
+        backend.queue.add(request_id, with_picture())
+    backend.queue.cancel(1)
+    backend.engine.cancel(1)
+    backend.step()
+    assert Started(2, 0.0) in backend.step()
+    assert backend.engine.running() == 1
+    backend.step()
+    assert backend.engine.running() == 2
 
 
 def test_a_small_one_does_not_overtake_a_large_one_that_waits(backend: SmallBackend) -> None:
