@@ -14,6 +14,9 @@ from tests.support.server import RunningServer
 
 pytestmark = pytest.mark.client("langchain-openai")
 
+# What the model was trained with: after others its answer is a matter of the CPU's rounding.
+SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+
 
 @tool
 def get_weather(city: City) -> str:
@@ -36,7 +39,7 @@ def chat(real_server: RunningServer) -> ChatOpenAI:
 
 @pytest.mark.call("ChatOpenAI.invoke")
 def test_a_chat_is_answered_with_usage(chat: ChatOpenAI) -> None:
-    answer = chat.invoke([SystemMessage("You are brief."), HumanMessage(QUESTION)])
+    answer = chat.invoke([SystemMessage(SYSTEM), HumanMessage(QUESTION)])
     assert "Paris" in answer.text
     assert answer.usage_metadata is not None
     assert answer.usage_metadata["output_tokens"] > 0
