@@ -14,7 +14,7 @@ from benchmarks.peers.contender import LLAMACPP, VLLM
 CACHE = Path(__file__).resolve().parents[2] / ".cache" / "peers"
 """Environments and models of peers, in the checkout."""
 
-_REQUIREMENTS = {LLAMACPP: llamacpp.REQUIREMENTS, VLLM: vllm.REQUIREMENTS}
+_REQUIREMENTS: Mapping[str, tuple[str, ...]] = {LLAMACPP: llamacpp.REQUIREMENTS, VLLM: vllm.REQUIREMENTS}
 INSTALLABLE = tuple(_REQUIREMENTS)
 _OUTPUT_TAIL_CHARACTERS = 2000
 
@@ -47,14 +47,23 @@ def install(name: str, say: Callable[[str], None]) -> None:
     if not _python(folder).exists():
         shutil.rmtree(folder, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(folder)])
-    # The file names everything: what a package asks for beyond it would break it (requirements/vllm.txt).
-    pip = [str(_python(folder)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    _run([*pip, "--no-deps", "--requirement", str(_requirements(name))])
+    # The files name everything: what a package asks for beyond them would break it (requirements/vllm.txt).
+    pip = [
+        str(_python(folder)),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]
+    for file in _requirements(name):
+        _run([*pip, "--requirement", str(file)])
 
 
 def pins(name: str) -> dict[str, str]:
     """The version of each package in a peer's environment."""
-    lines = _requirements(name).read_text(encoding="utf-8").splitlines()
+    lines = [line for file in _requirements(name) for line in file.read_text(encoding="utf-8").splitlines()]
     pairs = (line.partition("==") for line in lines if line and line[0] not in "#-")
     return {_normal(package): version for package, _, version in pairs}
 
@@ -75,8 +84,8 @@ def differences(wanted: Mapping[str, str], found: Mapping[str, str]) -> list[str
     ]
 
 
-def _requirements(name: str) -> Path:
-    return Path(__file__).with_name("requirements") / _REQUIREMENTS[name]
+def _requirements(name: str) -> list[Path]:
+    return [Path(__file__).with_name("requirements") / file for file in _REQUIREMENTS[name]]
 
 
 def _python(folder: Path) -> Path:

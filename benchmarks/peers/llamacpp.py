@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.peers.launch import Launch
 
-REQUIREMENTS = "llamacpp.txt"
+REQUIREMENTS = ("llamacpp.txt",)
 _SCRIPT = Path(__file__).with_name("llamacpp_server.py")
 _CONTEXT_TOKENS_PER_REQUEST = 512
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks.peers.launch import Launch
 
-REQUIREMENTS = "vllm.txt"
+REQUIREMENTS = ("vllm-torch.txt", "vllm.txt")
 _MOST_SEQUENCES = 128
 _MOST_CONTEXT_TOKENS = 2048
 _CACHE_GIB = 2
