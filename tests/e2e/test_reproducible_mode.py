@@ -11,11 +11,14 @@ from benchmarks.reproducible.check import run_check
 from benchmarks.reproducible.passes import CheckSettings
 from export.demo_vlm.scenes import draw
 from service.bootstrap import engine_config
+from service.bootstrap.reproducible import REPRODUCIBLE_PROPERTIES
 from service.domain import GenerationRequest, Sampling
 from service.engine.backends import reproducible as backend_module
 from service.engine.backends.reproducible import ReproducibleBackend
 from service.engine.backends.room import Room
+from service.engine.backends.rows import Rows, alike_rows
 from service.engine.protocol import Done, TokenDelta
+from service.errors import ConfigError
 from service.settings import ModelSettings
 from tests.support.pictures import VISION_MODEL, data_uri, one_shape
 from tests.support.server import running_server
@@ -109,7 +112,29 @@ def test_wherever_a_prompt_is_cut_the_bits_are_those_of_the_whole_prompt(default
     assert answers(36, side_by_side=True) == whole
 
 
-async def test_pictures_of_others_change_nothing_either(vision_model: Path, tmp_path: Path) -> None:
+def test_the_bits_are_those_of_the_request_alone_where_only_a_part_of_the_numbers_of_rows_is_alike(
+    default_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On any CPU that computes 5 to 40 rows alike: steps of no fewer and no more then are as good as others.
+    parts = [Rows(2, 4), Rows(5, 40), Rows(41, 64)]
+    monkeypatch.setattr(backend_module, "alike_rows", lambda _graph, _properties, most: parts)
+    narrow = ReproducibleBackend(
+        engine_config(ModelSettings(path=default_model, reproducible=True, cache_gib=1), "CPU")
+    )
+    numbers = range(len(PROMPTS))
+    alone = {number: run(narrow, [number])[number] for number in numbers}
+    assert run(narrow, list(numbers)) == alone
+    narrow.close()
+
+
+async def test_pictures_of_others_change_nothing_either_or_the_cpu_is_refused(
+    vision_model: Path, tmp_path: Path
+) -> None:
+    if _computes_many_rows_in_another_way(vision_model):
+        settings = ModelSettings(path=vision_model, reproducible=True, cache_gib=1)
+        with pytest.raises(ConfigError, match="vision model on this CPU"):
+            ReproducibleBackend(engine_config(settings, "CPU"))
+        return
     config = f'[[models]]\npath = "{vision_model}"\ncache_gib = 1\nreproducible = true\n'
     colors = ("red", "green", "blue")
 
@@ -140,6 +165,12 @@ async def test_pictures_of_others_change_nothing_either(vision_model: Path, tmp_
 
             alone = [await ask(number) for number in range(6)]
             assert await asyncio.gather(*(ask(number) for number in range(6))) == alone
+
+
+def _computes_many_rows_in_another_way(model: Path) -> bool:
+    graph = model / "openvino_language_model.xml"
+    *_, last = alike_rows(graph, REPRODUCIBLE_PROPERTIES, most=512)
+    return last.least > 16
 
 
 def test_one_that_waits_for_room_can_be_cancelled(backend: ReproducibleBackend) -> None:

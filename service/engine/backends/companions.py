@@ -1,10 +1,10 @@
 """Keeps the engine's kernels the same for every step: each row is computed as beside any number of others.
 
 The CPU plugin chooses kernels by how many rows a step has. A single row is multiplied by another one than
-several (from two on a row's bits don't depend on how many; tried from 2 to 64). And where a step has fewer
-requests than threads, attention is added up thread by thread, in an order that the load decides
-(`past_lens.m_dims[0] >= nthr` in OpenVINO's executor_pa.cpp). So short requests of our own run beside the
-real ones: one, or as many as are wanting to the number of threads.
+several, and a few, for some matrices, than more (see rows). And where a step has fewer requests than threads,
+attention is added up thread by thread, in an order that the load decides (`past_lens.m_dims[0] >= nthr` in
+OpenVINO's executor_pa.cpp). So short requests of our own run beside the real ones: as many as a single one
+needs for rows enough, or as are wanting to the number of threads.
 """
 
 import math
@@ -33,34 +33,38 @@ _PROBE_TOKENS = 4
 # Far more steps than there are tokens in it, were each computed in a step of its own.
 _PROBE_STEPS = 1000
 _SETTING = "`reproducible`"
+_OF_VISION = "openvino_language_model.xml"
 # The part of the KV cache that they may take: of less than a quarter real requests would run one by one.
 _MOST_SHARE = 0.75
 
 
-def most_companions(threads: int) -> int:
-    """How many may run at once: each wanted one and a spare one, and the next in their places."""
-    return 2 * max(2, threads)
+def most_companions(beside: int) -> int:
+    """How many may run at once where no fewer than `beside` requests should, real ones included.
+
+    Each wanted one and a spare one, and the next in their places.
+    """
+    return 2 * max(2, beside)
 
 
-def companion_tokens(threads: int) -> int:
+def companion_tokens(beside: int) -> int:
     """What they take of the KV cache, at most."""
-    return most_companions(threads) * (_TOKENS + _BLOCK_TOKENS)
+    return most_companions(beside) * (_TOKENS + _BLOCK_TOKENS)
 
 
-def tokens_beside(cache_tokens: int, threads: int, *, cache_gib: int) -> int:
+def tokens_beside(cache_tokens: int, beside: int, *, cache_gib: int) -> int:
     """What they leave of a KV cache of `cache_gib` GiB, which holds `cache_tokens`.
 
     Raises:
         ConfigError: too little for real requests.
     """
-    taken, most = companion_tokens(threads), _MOST_SHARE * cache_tokens
+    taken, most = companion_tokens(beside), _MOST_SHARE * cache_tokens
     if taken <= most:
         return cache_tokens - taken
     most_threads = int(2 * most / companion_tokens(2))
     fewer = f", or set INFERENCE_NUM_THREADS to {most_threads} at most in `properties`"
     raise ConfigError(
         f"`cache_gib` = {cache_gib} holds {cache_tokens} tokens with this model, and `reproducible` = true "
-        f"takes {taken} of them for requests of its own beside {threads} threads: raise `cache_gib` to at "
+        f"takes {taken} of them for {most_companions(beside)} requests of its own: raise `cache_gib` to at "
         f"least {math.ceil(cache_gib * taken / most)}{fewer if most_threads > 1 else ''}"
     )
 
@@ -76,15 +80,27 @@ class _Companion:
 
 def sees_pictures(model: Path) -> bool:
     """Whether this is a vision model's folder."""
-    return (model / "openvino_language_model.xml").exists()
+    return (model / _OF_VISION).exists()
+
+
+def graph_of(model: Path) -> Path:
+    """The graph of a model's folder that generates."""
+    return model / (_OF_VISION if sees_pictures(model) else "openvino_model.xml")
 
 
 class Companions:
-    """Requests whose answers nobody reads, in the pipeline for as long as real ones are."""
+    """Requests whose answers nobody reads, in the pipeline for as long as real ones are.
 
-    def __init__(self, pipeline: "genai.ContinuousBatchingPipeline", model: Path, threads: int) -> None:
+    With them it holds no fewer than there are `threads`, and each real one that gets a token is one of
+    `least_rows` that do.
+    """
+
+    def __init__(
+        self, pipeline: "genai.ContinuousBatchingPipeline", model: Path, threads: int, *, least_rows: int = 2
+    ) -> None:
         self._pipeline = pipeline
         self._threads = threads
+        self._fewest = least_rows - 1
         self._sees = sees_pictures(model)
         self._prompt_tokens = 1
         if self._sees:
@@ -102,7 +118,7 @@ class Companions:
 
         To be called before a step, and before a request is added.
         """
-        wanted = max(1, self._threads - requests) + spare
+        wanted = max(self._fewest, self._threads - requests) + spare
         lasting = sum(one.left >= steps for one in self._running.values())
         tokens = _TOKENS if steps <= OVERLAP_TOKENS else steps + OVERLAP_TOKENS
         for _ in range(wanted - lasting):
@@ -121,8 +137,8 @@ class Companions:
                 del self._running[request_id]
 
     def leave_one(self) -> None:
-        """Let one go, with the pipeline's next step: the one that would end first, never the last one."""
-        if len(self._running) > 1:
+        """Let one go, with the pipeline's next step: the one that would end first, if enough are left."""
+        if len(self._running) > self._fewest:
             first = min(self._running, key=lambda request_id: self._running[request_id].left)
             self._running.pop(first).handle.cancel()
 

@@ -1,10 +1,11 @@
 """The OpenVINO backend of reproducible mode: nothing that a request gets depends on the others.
 
-The properties of the model's settings do most of it. Here is what no property does. No step has a single row
-(see Companions), and no token of a prompt is computed alone (see PrefillPlan). No request is thrown out of a
-full KV cache: the engine would compute it anew later, and its sampled tokens from there on are others; so a
-request waits until it has room to its end. And there is no prefix cache: what it keeps of an earlier answer
-has other last bits than a prompt's, and it leaves a single token to compute of some prompts.
+The properties of the model's settings do most of it. Here is what no property does. A step has no more rows
+than this CPU computes alike (see rows), and no fewer (see Companions). No token of a prompt is computed alone
+(see PrefillPlan). No request is thrown out of a full KV cache: the engine would compute it anew later, and
+its sampled tokens from there on are others; so a request waits until it has room to its end. And there is no
+prefix cache: what it keeps of an earlier answer has other last bits than a prompt's, and it leaves a single
+token to compute of some prompts.
 """
 
 import os
@@ -15,13 +16,16 @@ from service.domain import GenerationRequest
 from service.engine.backends.companions import (
     OVERLAP_TOKENS,
     Companions,
+    graph_of,
     most_companions,
     sees_pictures,
     tokens_beside,
 )
 from service.engine.backends.openvino import OpenVINOBackend
-from service.engine.backends.prefill import SPARE_TOKENS, PrefillPlan
+from service.engine.backends.prefill import PrefillPlan
 from service.engine.backends.room import Room, RoomQueue
+from service.engine.backends.rows import alike_rows
+from service.engine.backends.step_size import StepSize, fit, fit_uncut, most_tokens
 from service.engine.config import EngineConfig
 from service.engine.protocol import EngineEvent
 
@@ -30,6 +34,8 @@ _THREADS = "INFERENCE_NUM_THREADS"
 _BLOCK_TOKENS = 64
 # More than any prompt has. How many tokens a picture takes is known to the engine alone.
 _UNCUT_TOKENS = 1 << 20
+# Up to so many rows is tried whether they are computed alike, where steps may be of any size.
+_TRIED_ROWS = 512
 
 
 class ReproducibleBackend:
@@ -37,25 +43,27 @@ class ReproducibleBackend:
 
     def __init__(self, config: EngineConfig) -> None:
         threads = int(config.properties.get(_THREADS, "0")) or len(os.sched_getaffinity(0))
-        # Companions have a token each in every step: what was asked for is for the real requests.
-        most = most_companions(threads)
-        step_tokens = max(config.max_batched_tokens, config.max_running + SPARE_TOKENS) + most
-        self._cuts = not sees_pictures(Path(config.model_path))
-        self._threads = threads
-        self._least_prompt_tokens = step_tokens - config.max_running - most
+        model = Path(config.model_path)
+        self._cuts = not sees_pictures(model)
+        size = _step_size(config, model, threads, cuts=self._cuts)
+        # Companions have a token each in every step.
+        running = size.max_running + most_companions(size.beside)
+        self._beside = size.beside
+        self._max_running = size.max_running
+        self._least_prompt_tokens = size.tokens - running
         self._engine = OpenVINOBackend(
             replace(
                 config,
-                max_running=config.max_running + most,
-                max_batched_tokens=step_tokens if self._cuts else _UNCUT_TOKENS,
+                max_running=running,
+                max_batched_tokens=size.tokens if self._cuts else _UNCUT_TOKENS,
                 prefix_caching=False,
             )
         )
-        self._companions = Companions(self._engine.pipeline, Path(config.model_path), threads)
-        self._prefill = PrefillPlan(step_tokens)
+        self._companions = Companions(self._engine.pipeline, model, threads, least_rows=size.least_rows)
+        self._prefill = PrefillPlan(size.tokens)
         cache_tokens = self._companions.measure_cache(config.cache_gib)
         self._queue = RoomQueue(
-            Room(blocks=tokens_beside(cache_tokens, threads, cache_gib=config.cache_gib)),
+            Room(blocks=tokens_beside(cache_tokens, size.beside, cache_gib=config.cache_gib)),
             self._begin,
             tokens=self._tokens,
             takes_oversized=True,
@@ -104,6 +112,9 @@ class ReproducibleBackend:
         self._engine.close()
 
     def _may_begin(self, request: GenerationRequest) -> bool:
+        # The engine would let more wait, and begin them in steps of its own choice.
+        if self._queue.held >= self._max_running:
+            return False
         return self._prefill.may_begin(request.prompt_tokens, self._companions.tokens)
 
     def _join(self, requests: int) -> None:
@@ -123,8 +134,15 @@ class ReproducibleBackend:
         """What a request can come to hold of the KV cache, with companions made to outlast its prompt."""
         own = request.prompt_tokens + request.sampling.max_new_tokens + _BLOCK_TOKENS
         steps = self._steps(request)
-        return own if steps <= OVERLAP_TOKENS else own + max(2, self._threads) * (steps + 2 * OVERLAP_TOKENS)
+        return own if steps <= OVERLAP_TOKENS else own + max(2, self._beside) * (steps + 2 * OVERLAP_TOKENS)
 
     def _steps(self, request: GenerationRequest) -> int:
         """In how many steps its prompt is done, at most."""
         return -(-request.prompt_tokens // self._least_prompt_tokens)
+
+
+def _step_size(config: EngineConfig, model: Path, threads: int, *, cuts: bool) -> StepSize:
+    limits = {"max_batched_tokens": config.max_batched_tokens, "max_running": config.max_running}
+    most = most_tokens(threads, **limits) if cuts else _TRIED_ROWS
+    parts = alike_rows(graph_of(model), config.properties, most=most)
+    return (fit if cuts else fit_uncut)(parts, threads, **limits)

@@ -87,6 +87,11 @@ class RoomQueue:
         """How many requests the engine works at, those cancelled left out."""
         return len(self._room) - len(self._cancelled)
 
+    @property
+    def held(self) -> int:
+        """The same with those that were cancelled since the last step: the engine has them still."""
+        return len(self._room)
+
     def add(self, request_id: int, request: GenerationRequest) -> None:
         """Begin the request, or let it wait in line. Raises: what the engine refuses it with."""
         if not self._takes_oversized and not self._room.can_ever_hold(self._tokens(request)):

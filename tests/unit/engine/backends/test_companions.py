@@ -12,6 +12,7 @@ import pytest
 from service.engine.backends import reproducible
 from service.engine.backends.companions import Companions, companion_tokens, most_companions, tokens_beside
 from service.engine.backends.reproducible import ReproducibleBackend
+from service.engine.backends.rows import Rows
 from service.engine.config import EngineConfig
 from service.errors import ConfigError, EngineError
 
@@ -121,6 +122,15 @@ def test_beside_a_long_prompt_they_outlast_its_steps() -> None:
     assert companions.tokens == 1
 
 
+def test_where_two_rows_are_too_few_more_of_them_stay_beside_any_number_of_requests() -> None:
+    companions = Companions(cast(Any, ScriptedPipeline()), Path("some-model"), 2, least_rows=5)
+    companions.join(30, spare=1)
+    assert companions.tokens == 5
+    companions.leave_one()
+    companions.leave_one()
+    assert companions.tokens == 4
+
+
 def test_real_requests_have_what_companions_leave() -> None:
     assert tokens_beside(10_000, 4, cache_gib=1) == 10_000 - companion_tokens(4)
 
@@ -130,7 +140,7 @@ def test_threads_for_which_the_cache_is_too_small_are_refused_with_figures_and_r
         tokens_beside(32_000, 64, cache_gib=4)
     assert error.value.message == (
         "`cache_gib` = 4 holds 32000 tokens with this model, and `reproducible` = true takes 40960 of "
-        "them for requests of its own beside 64 threads: raise `cache_gib` to at least 7, or set "
+        "them for 128 requests of its own: raise `cache_gib` to at least 7, or set "
         "INFERENCE_NUM_THREADS to 37 at most in `properties`"
     )
     assert tokens_beside(7 * 8_000, 64, cache_gib=7) > 0
@@ -154,6 +164,7 @@ def test_companions_take_nothing_of_the_requests_and_tokens_that_were_asked_for(
         return SimpleNamespace(pipeline=ScriptedPipeline())
 
     monkeypatch.setattr(reproducible, "OpenVINOBackend", engine)
+    monkeypatch.setattr(reproducible, "alike_rows", lambda _graph, _properties, most: [Rows(2, most)])
     ReproducibleBackend(
         EngineConfig(
             backend="openvino-reproducible",
