@@ -59,6 +59,7 @@ class Server(uvicorn.Server):
         self._on_ready: Callable[[], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._refusal: ConfigError | None = None
 
     @property
     def scheme(self) -> str:
@@ -66,11 +67,17 @@ class Server(uvicorn.Server):
         return "http" if self._certificates is None else "https"
 
     def run_on(self, listener: socket.socket, *, on_ready: Callable[[], None]) -> None:
-        """Serve until a signal; `on_ready` is called once every model is loaded."""
+        """Serve until a signal; `on_ready` is called once every model is loaded.
+
+        Raises:
+            ConfigError: a model can't be loaded with its settings on this machine.
+        """
         self._on_ready = on_ready
         raise_file_limit(self._service.limits.max_connections)
         give_way_to_engines()
         self.run(sockets=[listener])
+        if self._refusal is not None:
+            raise self._refusal
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start to listen; the models go on loading meanwhile."""
@@ -152,8 +159,12 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     async def _announce(self) -> None:
-        for model in self._service.models.values():
-            await model.engine.wait_ready()
+        try:
+            await asyncio.gather(*(model.engine.wait_ready() for model in self._service.models.values()))
+        except ConfigError as error:
+            self._refusal = error
+            await self._end()
+            return
         # What is here now stays: no collection need look at it again, which would stop the event loop.
         gc.collect()
         gc.freeze()

@@ -42,6 +42,7 @@ class _Link(asyncio.Protocol):
         self._end = end
         self._reader = FrameReader()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.refusal: str | None = None
         self.closed = asyncio.Event()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -67,6 +68,7 @@ class _Link(asyncio.Protocol):
 
     def _take(self, message: FromEngine) -> None:
         if isinstance(message, Fatal):
+            self.refusal = message.message if message.is_refusal else None
             self._lose(message.message)
         else:
             self._on_message(message)
@@ -121,6 +123,11 @@ class Child:
     def pid(self) -> int:
         """The process id."""
         return self._process.pid
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no process can load this model with these settings; None unless this one said so."""
+        return self._link.refusal
 
     def send(self, message: ToEngine) -> None:
         """Send without waiting; to a child that is gone, nothing: its supervisor is about to learn of it."""

@@ -49,9 +49,10 @@ class Step(msgspec.Struct, frozen=True, tag=True):
 
 
 class Fatal(msgspec.Struct, frozen=True, tag=True):
-    """Last message from a child that can't go on."""
+    """Last message from a child that can't go on; `is_refusal` when the next one could not either."""
 
     message: str
+    is_refusal: bool = False
 
 
 ToEngine = Load | Add | Cancel | Stop

@@ -16,7 +16,7 @@ from service.engine.handover import Handover
 from service.engine.messages import Add, Cancel, Ready, Step
 from service.engine.protocol import Deliver, EngineState, EngineStatus
 from service.engine.streams import OpenStream, OpenStreams
-from service.errors import UnavailableError
+from service.errors import ConfigError, UnavailableError
 
 _log = structlog.get_logger("engine")
 
@@ -50,11 +50,13 @@ class EngineProcess:
         self._handover = Handover()
         self._state: EngineState = "starting"
         self._is_ready = asyncio.Event()
+        self._was_ready = False
         self._child: Child | None = None
         self._running = 0
         self._cache_ratio: float | None = None
         self._restarts = 0
         self._last_error: str | None = None
+        self._refusal: ConfigError | None = None
         # Since when the child owes us a message; None while it owes none.
         self._owing_since_s: float | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -67,8 +69,10 @@ class EngineProcess:
         )
 
     async def wait_ready(self) -> None:
-        """Return once the model can answer."""
+        """Return once the model can answer; see Engine.wait_ready."""
         await self._is_ready.wait()
+        if self._refusal is not None:
+            raise self._refusal
 
     async def run(
         self, request: GenerationRequest, deliver: Deliver, deadline: Deadline | None = None
@@ -127,6 +131,11 @@ class EngineProcess:
         while True:
             started_s = time.monotonic()
             self._last_error = await self._live_once()
+            if self._refusal is not None:
+                self._set_state("stopped")
+                # Whoever waits is told.
+                self._is_ready.set()
+                return
             if time.monotonic() - started_s > self._policy.stable_s:
                 backoff_s = self._policy.backoff_first_s
             self._set_state("restarting")
@@ -153,6 +162,8 @@ class EngineProcess:
         ]
         try:
             done, _ = await asyncio.wait(watchers, return_when=asyncio.FIRST_COMPLETED)
+            if child.refusal is not None and not self._was_ready:
+                self._refusal = ConfigError(f"{self._config.model_path}: {child.refusal}")
             return _outcome(done.pop())
         except asyncio.CancelledError:
             await child.stop(self._policy.stop_s)
@@ -187,6 +198,7 @@ class EngineProcess:
             self._owing_since_s = time.monotonic() if is_owing else None
         elif self._state != "stopped":
             self._set_state("ready")
+            self._was_ready = True
             _log.info(
                 "engine_ready",
                 pid=self._child.pid if self._child else None,

@@ -115,7 +115,11 @@ class Engine(Protocol):
         """Begin loading; returns at once."""
 
     async def wait_ready(self) -> None:
-        """Return once the model can answer."""
+        """Return once the model can answer.
+
+        Raises:
+            ConfigError: it never will, with these settings on this machine.
+        """
 
     async def run(
         self, request: GenerationRequest, deliver: Deliver, deadline: Deadline | None = None

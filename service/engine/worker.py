@@ -24,6 +24,7 @@ from service.engine.messages import (
 )
 from service.engine.protocol import Backend, EngineEvent, Failed, HasCache, Started
 from service.engine.registry import load_backend
+from service.errors import ConfigError
 
 # How long a new process waits for its first message, in milliseconds.
 _LOAD_POLL_MS = 10_000
@@ -101,6 +102,12 @@ def _add(message: Add, backend: Backend, events: list[EngineEvent]) -> None:
         events.append(Started(message.request_id, time.monotonic()))
 
 
+def _last_words(error: Exception) -> Fatal:
+    if isinstance(error, ConfigError):
+        return Fatal(error.message, is_refusal=True)
+    return Fatal(f"{type(error).__name__}: {error}")
+
+
 def main(descriptor: int) -> int:
     """Serve the pipe at the file `descriptor` until the end; return the exit status."""
     # What the service's own process chose for itself (service/api/priority.py) is not for this one.
@@ -118,7 +125,7 @@ def main(descriptor: int) -> int:
             return 1
         except Exception as error:  # noqa: BLE001 - the process's border: say why, then end
             print(f"engine died: {error}", file=sys.stderr)  # noqa: T201 - the child's log
-            pipe.send_bytes(encode(Fatal(f"{type(error).__name__}: {error}")))
+            pipe.send_bytes(encode(_last_words(error)))
             return 1
     return 0
 

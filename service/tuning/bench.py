@@ -10,7 +10,7 @@ from service.domain import GenerationRequest, Sampling
 from service.engine.config import EngineConfig
 from service.engine.process import EngineProcess, SupervisorPolicy
 from service.engine.protocol import EngineEvent, PromptScored, TokenDelta
-from service.errors import EngineError, UnavailableError
+from service.errors import ConfigError, EngineError, UnavailableError
 from service.tuning.candidate import Candidate, Sample
 from service.tuning.errors import CandidateError
 from service.tuning.passages import prompts
@@ -187,11 +187,14 @@ async def _until_ready(engine: EngineProcess) -> None:
                 if engine.status().restarts:
                     raise CandidateError(_short(engine.status().last_error or "the engine died"))
                 await asyncio.wait([ready], timeout=_POLL_S)
+        ready.result()
+    except ConfigError as error:
+        raise CandidateError(_short(error.message)) from error
     except TimeoutError as error:
         raise CandidateError(f"not loaded within {_LOAD_S:g} s") from error
     finally:
         ready.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        with contextlib.suppress(asyncio.CancelledError, ConfigError):
             await ready
 
 

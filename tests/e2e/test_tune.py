@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,10 +31,17 @@ def command(model: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "service.cli", "tune", str(model), *options]
 
 
-def test_what_was_tuned_is_kept_and_the_service_runs_with_it_and_says_so(model: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        command(model, "--budget", "60s", "--json"), capture_output=True, text=True, timeout=300, check=False
+def tune(model: Path, budget: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(model, "--budget", budget, "--json"), capture_output=True, text=True, timeout=600, check=False
     )
+
+
+def test_what_was_tuned_is_kept_and_the_service_runs_with_it_and_says_so(model: Path, tmp_path: Path) -> None:
+    done = tune(model, "60s")
+    if enough := re.search(r"give it at least --budget (\d+)s", done.stderr):
+        # A slow machine: what it is told must do.
+        done = tune(model, f"{int(enough[1]) + 30}s")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     (entry,) = json.loads((model / "tuning.json").read_text())["entries"]

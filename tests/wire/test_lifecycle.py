@@ -125,6 +125,19 @@ def test_a_signal_while_the_model_loads_ends_it_soon_with_nothing_left(
         assert "Traceback" not in server.log.read_text()
 
 
+def test_settings_that_the_engine_refuses_end_the_service_with_the_reason(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    refused = "`cache_gib` = 1 is too little: raise it"
+    config = fake_model(tiny_model).replace("properties = {", f'properties = {{ refusal = "{refused}",')
+    with running_server(tmp_path, config, is_ready=False) as server:
+        assert server.wait_exit(20.0) == 2
+        log = server.log.read_text()
+    assert f"error: {tiny_model}: {refused}" in log
+    assert "Traceback" not in log
+    assert "engine_died" not in log
+
+
 def _answers(server: RunningServer) -> bool:
     try:
         return httpx.get(f"{server.url}/health").status_code == 503

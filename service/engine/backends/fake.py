@@ -1,9 +1,10 @@
 """A deterministic backend without a model, for protocol tests and fault injection.
 
 Each request answers with its own prompt's token ids, over and over. The runtime properties script the
-rest: `step_s` is the duration of a step, `load_s` of loading; `eos_id` ends an answer; `<fault>_id` names
-the prompt token that sets a fault off: `reject_id` (add raises), `full_id` (the request alone fails),
-`poison_id` (step raises), `crash_id` (the process dies), `hang_id` (step never returns).
+rest: `step_s` is the duration of a step, `load_s` of loading; `refusal` is why the model can't be loaded;
+`eos_id` ends an answer; `<fault>_id` names the prompt token that sets a fault off: `reject_id` (add raises),
+`full_id` (the request alone fails), `poison_id` (step raises), `crash_id` (the process dies), `hang_id` (step
+never returns).
 """
 
 import os
@@ -15,6 +16,7 @@ from itertools import cycle
 from service.domain import GenerationRequest
 from service.engine.config import EngineConfig
 from service.engine.protocol import Done, EngineEvent, Failed, PromptScored, TokenDelta
+from service.errors import ConfigError
 
 
 @dataclass(slots=True)
@@ -33,6 +35,8 @@ class FakeBackend:
         self._running: dict[int, _Running] = {}
         self._max_running = config.max_running
         time.sleep(float(config.properties.get("load_s", "0")))
+        if refusal := config.properties.get("refusal"):
+            raise ConfigError(refusal)
 
     def add(self, request_id: int, request: GenerationRequest) -> None:
         """Start to echo the prompt."""

@@ -18,7 +18,7 @@ from service.engine.config import EngineConfig
 from service.engine.process import EngineProcess, SupervisorPolicy
 from service.engine.protocol import Deliver, Done, EngineEvent, Failed, Started, TokenDelta
 from service.engine.streams import OpenStreams
-from service.errors import DeadlineError, EngineError, UnavailableError
+from service.errors import ConfigError, DeadlineError, EngineError, UnavailableError
 
 FAULTS = {"reject_id": "901", "full_id": "902", "poison_id": "903", "crash_id": "904", "hang_id": "905"}
 POLICY = SupervisorPolicy(backoff_first_s=0.05, backoff_max_s=0.2, stall_s=0.8, stop_s=2.0)
@@ -222,6 +222,17 @@ async def test_an_interpreter_that_is_not_there_keeps_the_engine_restarting_not_
     await engine.start()
     await _until(lambda: engine.status().restarts >= 2)
     assert "could not be started" in (engine.status().last_error or "")
+    await engine.stop()
+
+
+async def test_settings_that_the_engine_refuses_are_told_to_who_waits_and_not_tried_again() -> None:
+    engine = EngineProcess(_config(refusal="no such thing here: take it out"), policy=POLICY)
+    await engine.start()
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="no such thing here: take it out"):
+            await asyncio.wait_for(engine.wait_ready(), 10)
+    assert (engine.status().state, engine.status().restarts, engine.status().pid) == ("stopped", 0, None)
+    assert isinstance(await _collect_error(engine, _request()), UnavailableError)
     await engine.stop()
 
 

@@ -46,6 +46,7 @@ async def test_scripted_speeds_lead_to_the_fast_one_and_those_that_die_are_named
         candidate("slow", "0.02"),
         candidate("refused", "nonsense"),
         candidate("crashing", "0.002", crash_id="7"),
+        candidate("refusing", "0.002", refusal="not on this machine"),
     ]
     control = candidate("shipped", "0.01")
     plan = Plan(
@@ -64,6 +65,8 @@ async def test_scripted_speeds_lead_to_the_fast_one_and_those_that_die_are_named
     assert states["refused"] == ("failed", "ValueError: could not convert string to float: 'nonsense'")
     assert states["crashing"][0] == "failed"
     assert "status 70" in states["crashing"][1] or "stopped unexpectedly" in states["crashing"][1]
+    assert states["refusing"][0] == "failed"
+    assert "not on this machine" in states["refusing"][1]
     assert told[0] == "reading the reference"
     assert engines() == []
 
