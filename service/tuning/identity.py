@@ -18,13 +18,15 @@ _PIECES, _PIECE_BYTES = 16, 64 * 2**10
 class TuningKey(pydantic.BaseModel):
     """A tuning is used where every field is the same.
 
-    cpus: those that this process may use. cpu_quota: the CPUs' worth of time that its control groups allow,
-    None for no limit. model_sha256: see `model_sha256`.
+    cpu_flags: its instructions, since virtual machines call different CPUs by one name. cpus: those that this
+    process may use. cpu_quota: the CPUs' worth of time that its control groups allow, None for no limit.
+    model_sha256: see `model_sha256`.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
     cpu_model: str
+    cpu_flags: tuple[str, ...] = ()
     cpus: int
     cpu_quota: float | None = None
     device: str
@@ -35,6 +37,8 @@ class TuningKey(pydantic.BaseModel):
         """The first thing that is another `here`, in words; None when all is the same."""
         if self.cpu_model != here.cpu_model:
             return f"it is for another CPU ({self.cpu_model}; here {here.cpu_model})"
+        if self.cpu_flags != here.cpu_flags:
+            return f"it is for a CPU with {_named(self.cpu_flags)}; here is {_named(here.cpu_flags)}"
         if self.cpus != here.cpus:
             return f"it is for {self.cpus} CPUs, here are {here.cpus}"
         if self.cpu_quota != here.cpu_quota:
@@ -50,8 +54,10 @@ class TuningKey(pydantic.BaseModel):
 
 def tuning_key(folder: Path, device: str) -> TuningKey:
     """The key of the model in `folder` on `device` of this machine, with the software that is installed."""
+    cpu = read_cpu()
     return TuningKey(
-        cpu_model=read_cpu().model,
+        cpu_model=cpu.model,
+        cpu_flags=tuple(sorted(cpu.flags)),
         cpus=len(os.sched_getaffinity(0)),
         cpu_quota=read_cpu_quota(),
         device=device,
@@ -90,6 +96,10 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return "not installed"
+
+
+def _named(flags: tuple[str, ...]) -> str:
+    return ", ".join(flags) or "no instructions named"
 
 
 def _quota(cpus: float | None) -> str:

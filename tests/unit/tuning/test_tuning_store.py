@@ -61,6 +61,7 @@ def test_an_entry_is_found_again_and_replaced_by_the_next_of_its_key(tmp_path: P
     [
         ({"cpu_model": "d"}, "another CPU (c; here d)"),
         ({"cpus": 4}, "2 CPUs, here are 4"),
+        ({"cpu_flags": ("avx2",)}, "a CPU with no instructions named; here is avx2"),
         ({"cpu_quota": 1.5}, "no CPU quota, here is a quota of 1.5 CPUs"),
         ({"device": "GPU"}, "device CPU, here GPU"),
         ({"model_sha256": "b" * 64}, "the model changed"),
