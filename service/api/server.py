@@ -163,7 +163,10 @@ class Server(uvicorn.Server):
             await asyncio.gather(*(model.engine.wait_ready() for model in self._service.models.values()))
         except ConfigError as error:
             self._refusal = error
-            await self._end()
+            if not self._service.is_draining:
+                # Others may have models that answer.
+                self._service.is_draining = True
+                await self._drain()
             return
         # What is here now stays: no collection need look at it again, which would stop the event loop.
         gc.collect()

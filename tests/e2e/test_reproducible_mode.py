@@ -118,9 +118,10 @@ def test_the_bits_are_those_of_the_request_alone_where_only_a_part_of_the_number
     # On any CPU that computes 5 to 40 rows alike: steps of no fewer and no more then are as good as others.
     parts = [Rows(2, 4), Rows(5, 40), Rows(41, 64)]
     monkeypatch.setattr(backend_module, "alike_rows", lambda _graph, _properties, most: parts)
-    narrow = ReproducibleBackend(
-        engine_config(ModelSettings(path=default_model, reproducible=True, cache_gib=1), "CPU")
+    settings = ModelSettings(
+        path=default_model, reproducible=True, cache_gib=1, properties={"INFERENCE_NUM_THREADS": "2"}
     )
+    narrow = ReproducibleBackend(engine_config(settings, "CPU"))
     numbers = range(len(PROMPTS))
     alone = {number: run(narrow, [number])[number] for number in numbers}
     assert run(narrow, list(numbers)) == alone

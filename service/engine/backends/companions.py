@@ -71,10 +71,11 @@ def tokens_beside(cache_tokens: int, beside: int, *, cache_gib: int) -> int:
 
 @dataclass(slots=True)
 class _Companion:
-    """One of them; `left` is how many tokens it has still to give."""
+    """One of them; `left`: how many tokens it has still to give; `is_long`: they were more than usual."""
 
     handle: "genai.GenerationHandle"
     left: int
+    is_long: bool
     has_begun: bool = False
 
 
@@ -101,6 +102,7 @@ class Companions:
         self._pipeline = pipeline
         self._threads = threads
         self._fewest = least_rows - 1
+        self._most = most_companions(max(threads, least_rows))
         self._sees = sees_pictures(model)
         self._prompt_tokens = 1
         if self._sees:
@@ -123,7 +125,10 @@ class Companions:
         tokens = _TOKENS if steps <= OVERLAP_TOKENS else steps + OVERLAP_TOKENS
         for _ in range(wanted - lasting):
             handle = self._request(_PROMPT_TEXT, _PROMPT, max_new_tokens=tokens)
-            self._running[self._next_id] = _Companion(handle, tokens)
+            self._running[self._next_id] = _Companion(handle, tokens, is_long=tokens > _TOKENS)
+        # Those that last are no more than are wanted: of the others the first to end can go.
+        for _ in range(len(self._running) - self._most):
+            self._let_first_go()
 
     def read(self) -> None:
         """Throw away what the last step gave."""
@@ -139,14 +144,23 @@ class Companions:
     def leave_one(self) -> None:
         """Let one go, with the pipeline's next step: the one that would end first, if enough are left."""
         if len(self._running) > self._fewest:
-            first = min(self._running, key=lambda request_id: self._running[request_id].left)
-            self._running.pop(first).handle.cancel()
+            self._let_first_go()
+
+    def dismiss_long(self) -> None:
+        """Let those go, with the pipeline's next step, that were to outlast a long prompt, which is done."""
+        for request_id, one in list(self._running.items()):
+            if one.is_long:
+                self._running.pop(request_id).handle.cancel()
 
     def leave(self) -> None:
         """Go, with the pipeline's next step: nobody is left to be beside."""
         for one in self._running.values():
             one.handle.cancel()
         self._running.clear()
+
+    def _let_first_go(self) -> None:
+        first = min(self._running, key=lambda request_id: self._running[request_id].left)
+        self._running.pop(first).handle.cancel()
 
     def measure_cache(self, cache_gib: int) -> int:
         """The tokens that the KV cache of `cache_gib` GiB holds.

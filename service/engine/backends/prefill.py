@@ -28,6 +28,11 @@ class PrefillPlan:
         # Prompts without a token yet, in the engine's order, with what was not computed before the next step.
         self._left: dict[int, int] = {}
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no prompt is left to compute."""
+        return not self._left
+
     def is_cutting(self, fixed: int) -> bool:
         """Whether the next step cuts a prompt: what is added now gets nothing of it."""
         return sum(self._left.values()) > self._free(fixed)

@@ -25,7 +25,7 @@ from service.engine.backends.openvino import OpenVINOBackend
 from service.engine.backends.prefill import PrefillPlan
 from service.engine.backends.room import Room, RoomQueue
 from service.engine.backends.rows import alike_rows
-from service.engine.backends.step_size import StepSize, fit, fit_uncut, most_tokens
+from service.engine.backends.step_size import MOST_LEAST_ROWS, StepSize, fit, fit_uncut, most_tokens
 from service.engine.config import EngineConfig
 from service.engine.protocol import EngineEvent
 
@@ -34,7 +34,7 @@ _THREADS = "INFERENCE_NUM_THREADS"
 _BLOCK_TOKENS = 64
 # More than any prompt has. How many tokens a picture takes is known to the engine alone.
 _UNCUT_TOKENS = 1 << 20
-# Up to so many rows is tried whether they are computed alike, where steps may be of any size.
+# Up to so many rows is tried whether they are computed alike; the largest matrix gives gigabytes for more.
 _TRIED_ROWS = 512
 
 
@@ -83,6 +83,8 @@ class ReproducibleBackend:
 
     def step(self) -> list[EngineEvent]:
         """Let those in that may begin now; run one batch, never of a single row."""
+        if self._prefill.is_idle:
+            self._companions.dismiss_long()
         self._join(self._queue.begun)
         events = self._queue.let_in()
         if not self._queue.begun:
@@ -143,6 +145,7 @@ class ReproducibleBackend:
 
 def _step_size(config: EngineConfig, model: Path, threads: int, *, cuts: bool) -> StepSize:
     limits = {"max_batched_tokens": config.max_batched_tokens, "max_running": config.max_running}
-    most = most_tokens(threads, **limits) if cuts else _TRIED_ROWS
+    wanted = most_tokens(max(threads, MOST_LEAST_ROWS), **limits)
+    most = min(wanted, _TRIED_ROWS) if cuts else _TRIED_ROWS
     parts = alike_rows(graph_of(model), config.properties, most=most)
     return (fit if cuts else fit_uncut)(parts, threads, **limits)

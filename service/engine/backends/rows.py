@@ -41,8 +41,7 @@ def alike_rows(graph: Path, properties: Mapping[str, str], *, most: int) -> Iter
     matrices = [_Matrix(core, node, properties) for node in _matrices(core.read_model(graph))]
     least = 2
     for fewer, more in pairwise([*(rows for rows in _TRIED if rows < most), most]):
-        starts = {_first_unlike(matrix, fewer, more) for matrix in matrices if matrix.differs(fewer, more)}
-        for start in sorted(starts):
+        for start in sorted({start for matrix in matrices for start in _starts(matrix, fewer, more)}):
             yield Rows(least, start - 1)
             least = start
     yield Rows(least, most)
@@ -67,11 +66,19 @@ class _Matrix:
         return self._bits(rows) != self._bits(others)
 
     def _bits(self, rows: int) -> bytes:
-        """All distinct rows that come of so many times the same one: one row, if its place does not count."""
+        """The row that comes of so many times the same one; like no other if its place in them counts."""
         if rows not in self._known:
             product = self._request.infer({0: np.repeat(self._row, rows, axis=0)})[0]
-            self._known[rows] = b"".join(dict.fromkeys(row.tobytes() for row in product))
+            distinct = {row.tobytes() for row in product}
+            self._known[rows] = distinct.pop() if len(distinct) == 1 else b"%d rows" % rows
         return self._known[rows]
+
+
+def _starts(matrix: _Matrix, fewer: int, more: int) -> Iterator[int]:
+    """Where between two numbers of rows, the greater included, other parts begin."""
+    while matrix.differs(fewer, more):
+        fewer = _first_unlike(matrix, fewer, more)
+        yield fewer
 
 
 def _first_unlike(matrix: _Matrix, fewer: int, more: int) -> int:

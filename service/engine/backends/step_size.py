@@ -10,8 +10,11 @@ from service.errors import ConfigError
 
 # With room for fewer, another part of the numbers of rows is better, whatever it takes of our own requests.
 _FEWEST_RUNNING = 8
-# Where steps can't be made smaller: more requests of our own would cost too much.
-_MOST_LEAST_ROWS = 16
+# Of a step's rows: prompts get so much of it beside as many requests as may run.
+_PROMPTS_SHARE = 0.25
+
+MOST_LEAST_ROWS = 16
+"""Where steps can't be made smaller: more requests of our own would cost too much."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,21 +43,27 @@ def fit(parts: Iterable[Rows], threads: int, *, max_batched_tokens: int, max_run
         ConfigError: none has.
     """
     fewest = min(_FEWEST_RUNNING, max_running)
-    most = 0
+    fitting_threads, most = 0, 0
     for rows in parts:
         beside = max(threads, rows.least)
+        wanted = most_tokens(beside, max_batched_tokens=max_batched_tokens, max_running=max_running)
+        if wanted <= rows.most:
+            return StepSize(least_rows=rows.least, beside=beside, max_running=max_running, tokens=wanted)
         companions = most_companions(beside)
-        room = rows.most - companions - SPARE_TOKENS
+        spare = max(SPARE_TOKENS, int(_PROMPTS_SHARE * rows.most))
+        room = rows.most - companions - spare
         if room >= fewest:
             running = min(max_running, room)
-            tokens = min(_tokens(max_batched_tokens, running) + companions, rows.most)
-            return StepSize(least_rows=rows.least, beside=beside, max_running=running, tokens=tokens)
+            return StepSize(least_rows=rows.least, beside=beside, max_running=running, tokens=rows.most)
+        fitting = (rows.most - spare - fewest) // 2
+        if fitting >= max(2, rows.least):
+            fitting_threads = max(fitting_threads, fitting)
         most = max(most, rows.most)
-    threads_that_fit = max(1, (most - SPARE_TOKENS - fewest) // 2)
+    advice = f"set INFERENCE_NUM_THREADS to {fitting_threads} at most in `properties`"
     raise ConfigError(
         f"`reproducible` = true takes requests of its own for each of {threads} threads, and this CPU "
-        f"computes no more than {most} rows of this model alike: set INFERENCE_NUM_THREADS to "
-        f"{threads_that_fit} at most in `properties`"
+        f"computes no more than {most} rows of this model alike: "
+        f"{advice if 0 < fitting_threads < threads else 'raise `max_batched_tokens`'}"
     )
 
 
@@ -65,7 +74,7 @@ def fit_uncut(parts: Iterable[Rows], threads: int, *, max_batched_tokens: int, m
         ConfigError: many rows are not computed as few.
     """
     least = list(parts)[-1].least
-    if least > _MOST_LEAST_ROWS:
+    if least > MOST_LEAST_ROWS:
         raise ConfigError(
             "`reproducible` = true is not possible with this vision model on this CPU, which computes "
             f"{least} rows and more in another way than fewer: take `reproducible` out of its settings"

@@ -131,6 +131,15 @@ def test_where_two_rows_are_too_few_more_of_them_stay_beside_any_number_of_reque
     assert companions.tokens == 4
 
 
+def test_ever_longer_prompts_do_not_pile_them_up_and_the_long_ones_go_when_no_prompt_is_left() -> None:
+    companions = Companions(cast(Any, ScriptedPipeline()), Path("some-model"), 2)
+    for steps in (150, 300, 600, 1200, 2400):
+        companions.join(1, spare=1, steps=steps)
+        assert companions.tokens <= most_companions(2)
+    companions.dismiss_long()
+    assert companions.tokens == 0
+
+
 def test_real_requests_have_what_companions_leave() -> None:
     assert tokens_beside(10_000, 4, cache_gib=1) == 10_000 - companion_tokens(4)
 

@@ -20,11 +20,11 @@ def test_where_all_rows_are_alike_a_step_holds_what_was_asked_for_and_our_own() 
 
 
 def test_a_step_is_as_narrow_as_the_rows_that_are_alike_and_fewer_requests_run() -> None:
-    assert fit(NARROW, 2, **LIMITS) == StepSize(least_rows=2, beside=2, max_running=72, tokens=80)
+    assert fit(NARROW, 2, **LIMITS) == StepSize(least_rows=2, beside=2, max_running=56, tokens=80)
 
 
 def test_rows_too_few_to_run_in_are_passed_over() -> None:
-    expected = StepSize(least_rows=5, beside=5, max_running=66, tokens=80)
+    expected = StepSize(least_rows=5, beside=5, max_running=50, tokens=80)
     assert fit(NARROW_FROM_FIVE, 2, **LIMITS) == expected
 
 
@@ -37,11 +37,11 @@ def test_no_more_rows_are_tried_than_it_takes() -> None:
 
 
 def test_threads_that_leave_no_room_are_refused_with_a_number_that_does() -> None:
-    with pytest.raises(ConfigError, match=r"64 threads.* 80 rows.*INFERENCE_NUM_THREADS to 34"):
+    with pytest.raises(ConfigError, match=r"64 threads.* 80 rows.*INFERENCE_NUM_THREADS to 26"):
         fit([Rows(2, 80)], 64, **LIMITS)
-    assert fit([Rows(2, 80)], 34, **LIMITS).max_running == 8
+    assert fit([Rows(2, 80)], 26, **LIMITS).max_running == 8
     with pytest.raises(ConfigError):
-        fit([Rows(2, 80)], 35, **LIMITS)
+        fit([Rows(2, 80)], 27, **LIMITS)
 
 
 def test_prompts_that_no_step_cuts_need_many_rows_alike() -> None:
