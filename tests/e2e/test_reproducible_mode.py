@@ -17,6 +17,7 @@ from service.engine.backends import reproducible as backend_module
 from service.engine.backends.reproducible import ReproducibleBackend
 from service.engine.backends.room import Room
 from service.engine.backends.rows import Rows, alike_rows
+from service.engine.backends.step_size import MOST_LEAST_ROWS
 from service.engine.protocol import Done, TokenDelta
 from service.errors import ConfigError
 from service.settings import ModelSettings
@@ -171,7 +172,7 @@ async def test_pictures_of_others_change_nothing_either_or_the_cpu_is_refused(
 def _computes_many_rows_in_another_way(model: Path) -> bool:
     graph = model / "openvino_language_model.xml"
     *_, last = alike_rows(graph, REPRODUCIBLE_PROPERTIES, most=512)
-    return last.least > 16
+    return last.least > MOST_LEAST_ROWS
 
 
 def test_one_that_waits_for_room_can_be_cancelled(backend: ReproducibleBackend) -> None:

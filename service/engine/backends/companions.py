@@ -97,7 +97,7 @@ class Companions:
     """
 
     def __init__(
-        self, pipeline: "genai.ContinuousBatchingPipeline", model: Path, threads: int, *, least_rows: int = 2
+        self, pipeline: "genai.ContinuousBatchingPipeline", model: Path, threads: int, *, least_rows: int
     ) -> None:
         self._pipeline = pipeline
         self._threads = threads

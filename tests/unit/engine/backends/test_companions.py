@@ -73,7 +73,7 @@ class ScriptedPipeline:
 
 
 def measured(pipeline: Any) -> int:
-    return Companions(pipeline, Path("some-model"), 2).measure_cache(4)
+    return Companions(pipeline, Path("some-model"), 2, least_rows=2).measure_cache(4)
 
 
 def test_the_part_that_a_request_takes_tells_the_whole_cache() -> None:
@@ -99,7 +99,7 @@ def test_a_part_of_the_cache_that_can_not_be_is_an_error_and_no_figure(usage: fl
 
 def test_those_that_the_engine_throws_out_go_and_others_join_in_their_places() -> None:
     pipeline = ScriptedPipeline(answers_at=0, ignores=True)
-    companions = Companions(cast(Any, pipeline), Path("some-model"), 2)
+    companions = Companions(cast(Any, pipeline), Path("some-model"), 2, least_rows=2)
     companions.join(1)
     assert companions.tokens == 1
     companions.read()
@@ -111,7 +111,7 @@ def test_those_that_the_engine_throws_out_go_and_others_join_in_their_places() -
 
 def test_beside_a_long_prompt_they_outlast_its_steps() -> None:
     pipeline = ScriptedPipeline()
-    companions = Companions(cast(Any, pipeline), Path("some-model"), 2)
+    companions = Companions(cast(Any, pipeline), Path("some-model"), 2, least_rows=2)
     companions.join(1)
     companions.join(1, spare=1, steps=400)
     assert companions.tokens == 3
@@ -132,7 +132,7 @@ def test_where_two_rows_are_too_few_more_of_them_stay_beside_any_number_of_reque
 
 
 def test_ever_longer_prompts_do_not_pile_them_up_and_the_long_ones_go_when_no_prompt_is_left() -> None:
-    companions = Companions(cast(Any, ScriptedPipeline()), Path("some-model"), 2)
+    companions = Companions(cast(Any, ScriptedPipeline()), Path("some-model"), 2, least_rows=2)
     for steps in (150, 300, 600, 1200, 2400):
         companions.join(1, spare=1, steps=steps)
         assert companions.tokens <= most_companions(2)
