@@ -98,6 +98,6 @@ def _pair(gain: Gain | None) -> dict[str, float] | None:
 def _verdict(entry: Entry, outcome: Outcome) -> str:
     if entry is outcome.winner:
         return "chosen"
-    if entry.state in ("failed", "too far", "not tried"):
+    if entry.state in ("failed", "too far", "same", "not tried"):
         return f"{entry.state}: {entry.note}"
     return f"{len(entry.samples)} rounds" if len(entry.samples) > 1 else "1 round" if entry.samples else ""

@@ -21,7 +21,7 @@ class Candidate:
 
     name: str
     properties: Mapping[str, str] = field(default_factory=dict)
-    max_batched_tokens: int = 256
+    max_batched_tokens: int = 512
     max_running: int = 100
 
     def changed(
@@ -40,6 +40,14 @@ class Candidate:
             max_batched_tokens=max_batched_tokens or self.max_batched_tokens,
             max_running=max_running or self.max_running,
         )
+
+    def differs_in_numbers_alone(self, other: "Candidate") -> bool:
+        """Whether nothing but what is computed sets the two apart: neither threads nor batches."""
+        return self.properties != other.properties and self._beside_numbers() == other._beside_numbers()
+
+    def _beside_numbers(self) -> tuple[object, ...]:
+        others = {name: value for name, value in self.properties.items() if name not in EXACT}
+        return others, self.max_batched_tokens, self.max_running
 
     @property
     def is_exact(self) -> bool:

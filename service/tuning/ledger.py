@@ -4,9 +4,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from service.tuning.candidate import NO_GAIN, Candidate, Gain, Sample, gain, medians
-from service.tuning.objective import LEAST_GAIN, Objective, admits, keeps_enough, score
+from service.tuning.objective import (
+    LEAST_GAIN,
+    LEAST_GAIN_OF_ONE_ROUND,
+    Objective,
+    admits,
+    keeps_enough,
+    score,
+)
 
-State = Literal["waiting", "running", "out", "not tried", "too far", "failed"]
+State = Literal["waiting", "running", "out", "not tried", "too far", "same", "failed"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,34 +61,45 @@ class Ledger:
         return list(self._entries.values())
 
     @property
-    def best_together(self) -> float:
-        """The greatest gain at many requests that is known: the control's own, 1, at least.
-
-        Of those that may win, after two rounds: the luckiest of many single ones would be no fact.
-        """
-        admitted = [one for one in self.entries if admits(self.objective, one.candidate)]
-        known = (one for one in admitted if one.is_baseline or (len(one.samples) > 1 and self.may_win(one)))
-        return max((one.gain.together for one in known if one.gain), default=1.0)
+    def usual_together(self) -> float:
+        """The gain at many requests that can be had without a tuning: the control's own, 1, at least."""
+        baselines = (one for one in self.entries if one.is_baseline and admits(self.objective, one.candidate))
+        return max([1.0, *(one.gain.together for one in baselines if one.gain)])
 
     def score(self, entry: Entry) -> float:
         """How good it is; 0 before its first round, or when it may not win."""
         if entry is self.control:
-            return score(self.objective, NO_GAIN, best_together=max(1.0, self.best_together))
+            return score(self.objective, NO_GAIN, usual_together=self.usual_together)
         if entry.gain is None or not self.may_win(entry):
             return 0.0
-        return score(self.objective, entry.gain, best_together=max(1.0, self.best_together))
+        return score(self.objective, entry.gain, usual_together=self.usual_together)
+
+    def twin(self, entry: Entry) -> Entry | None:
+        """An earlier one that computes the very same numbers, as its distance tells: it is as fast."""
+        return next(
+            (
+                one
+                for one in (self.control, *self.entries)
+                if one.distance == entry.distance
+                and one.state != "same"
+                and entry.candidate.differs_in_numbers_alone(one.candidate)
+            ),
+            None,
+        )
 
     def may_win(self, entry: Entry) -> bool:
         """Whether nothing but speed keeps it from being chosen."""
-        is_sound = entry.state not in ("failed", "too far")
+        is_sound = entry.state not in ("failed", "too far", "same")
         return is_sound and admits(self.objective, entry.candidate)
 
     def keeps_enough(self, entry: Entry) -> bool:
         """Whether it loses no more at many requests than the objective allows."""
-        best = max(1.0, self.best_together)
-        return entry.gain is not None and keeps_enough(self.objective, entry.gain, best_together=best)
+        if entry.gain is None:
+            return False
+        return keeps_enough(self.objective, entry.gain, usual_together=self.usual_together)
 
     def better(self, best: Entry, entries: list[Entry]) -> Entry:
         """The one of the greatest score, if that is beyond noise above the `best` so far's; else that one."""
         found = max((one for one in entries if self.keeps_enough(one)), key=self.score, default=best)
-        return found if self.score(found) >= (1 + LEAST_GAIN) * self.score(best) else best
+        least_gain = LEAST_GAIN if len(found.samples) > 1 else LEAST_GAIN_OF_ONE_ROUND
+        return found if self.score(found) >= (1 + least_gain) * self.score(best) else best

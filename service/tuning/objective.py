@@ -9,14 +9,16 @@ Objective = Literal["latency", "throughput", "balanced", "reproducible"]
 OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 MOST_LOST = 0.05
-"""The part of the best known speed at many requests that `balanced` may give away."""
+"""The part of the speed at many requests that `balanced` may give away of what is had without a tuning."""
 LEAST_GAIN = 0.02
 """Less than this over the shipped defaults is noise."""
+LEAST_GAIN_OF_ONE_ROUND = 0.05
+"""The same where a single round tells of it."""
 _LEAST_ROUNDS_WON = 2 / 3
 
 
-def score(objective: Objective, wanted: Gain, *, best_together: float = 0.0) -> float:
-    """How good a gain is; `best_together` is the greatest gain at many requests that is known.
+def score(objective: Objective, wanted: Gain, *, usual_together: float = 0.0) -> float:
+    """How good a gain is; `usual_together` is the gain at many requests that can be had without a tuning.
 
     Of latency two thirds are the speed of one request, a third its first token. The balanced score falls
     steeply where more than MOST_LOST is lost at many requests: noise at the border excludes nobody.
@@ -26,7 +28,7 @@ def score(objective: Objective, wanted: Gain, *, best_together: float = 0.0) -> 
     if objective == "throughput":
         return wanted.together
     balanced = float((wanted.alone * wanted.together) ** 0.5)
-    least = (1 - MOST_LOST) * best_together
+    least = (1 - MOST_LOST) * usual_together
     return balanced * min(1.0, wanted.together / least) ** 8 if least > 0 else balanced
 
 
@@ -35,9 +37,9 @@ def admits(objective: Objective, candidate: Candidate) -> bool:
     return objective != "reproducible" or candidate.is_exact
 
 
-def keeps_enough(objective: Objective, wanted: Gain, *, best_together: float) -> bool:
+def keeps_enough(objective: Objective, wanted: Gain, *, usual_together: float) -> bool:
     """Whether it loses no more at many requests than the objective allows."""
-    return objective in ("latency", "throughput") or wanted.together >= (1 - MOST_LOST) * best_together
+    return objective in ("latency", "throughput") or wanted.together >= (1 - MOST_LOST) * usual_together
 
 
 def is_beyond_noise(objective: Objective, samples: Sequence[Sample], control: Sequence[Sample]) -> bool:

@@ -192,7 +192,9 @@ class Search:
                 await measure_in_turn(control, sound)
 
     def _is_measured(self, entry: Entry) -> bool:
-        return entry.state not in ("failed", "too far") or (entry.state == "too far" and entry.is_baseline)
+        if entry.is_baseline:
+            return entry.state != "failed"
+        return entry.state not in ("failed", "too far", "same")
 
     async def _compare(self, entry: Entry, trial: Trial) -> None:
         """Note how far from the reference it is, once; beyond the bound it can't win."""
@@ -207,6 +209,8 @@ class Search:
         if entry.distance > self._bound:
             entry.state = "too far"
             entry.note = f"{entry.distance:.4f} nats from the reference, more than {self._bound:.4f}"
+        elif (twin := self._ledger.twin(entry)) and not entry.is_baseline:
+            entry.state, entry.note = "same", f"computes what {twin.candidate.name} does"
 
     async def _decide(self, best: Entry, control: Trial) -> Outcome:
         """Measure the best beside the control and the baselines until the time is over."""

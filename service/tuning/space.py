@@ -44,24 +44,28 @@ def other_device_stages() -> tuple[Stage, ...]:
 
 def _number_choices(best: Candidate, cpu: Cpu) -> list[Candidate]:
     has_bf16 = bool({"amx_bf16", "avx512_bf16"} & set(cpu.flags))
+    # With float32 the CPU's paged attention takes a KV cache in f16 and refuses one in bf16.
     found = [
+        _numbers(best, "f32 groups 64 kv f16", {HINT: "f32", GROUPS: "64", KV: "f16"}),
         _numbers(best, "f32 groups 32", {HINT: "f32", GROUPS: "32"}),
         _numbers(best, "f32 groups 128", {HINT: "f32", GROUPS: "128"}),
-        *([_numbers(best, "bf16 groups 64", {HINT: "bf16", GROUPS: "64"})] if has_bf16 else []),
-        # With float32 the CPU's paged attention refuses a KV cache in 16 bits.
-        *(
-            [_numbers(best, "bf16 groups 64 kv bf16", {HINT: "bf16", GROUPS: "64", KV: "bf16"})]
-            if has_bf16
-            else []
-        ),
-        *([_numbers(best, "bf16 groups 128", {HINT: "bf16", GROUPS: "128"})] if has_bf16 else []),
+        *(_bf16_choices(best) if has_bf16 else []),
         _numbers(best, "f32 no groups", {HINT: "f32", GROUPS: "0"}),
-        _numbers(best, "f32 groups 64 kv f32", {HINT: "f32", GROUPS: "64", KV: "f32"}),
-        *([_numbers(best, "bf16 no groups", {HINT: "bf16", GROUPS: "0"})] if has_bf16 else []),
         _numbers(best, "f32 groups 64 kv u4", {HINT: "f32", GROUPS: "64", KV: "u4"}),
         _numbers(best, "exact", dict(EXACT)),
     ]
     return [one for one in found if dict(one.properties) != dict(best.properties)]
+
+
+def _bf16_choices(best: Candidate) -> list[Candidate]:
+    found = [
+        ("bf16 no groups kv bf16", {GROUPS: "0", KV: "bf16"}),
+        ("bf16 no groups", {GROUPS: "0"}),
+        ("bf16 groups 64", {GROUPS: "64"}),
+        ("bf16 groups 64 kv bf16", {GROUPS: "64", KV: "bf16"}),
+        ("bf16 groups 128", {GROUPS: "128"}),
+    ]
+    return [_numbers(best, name, {HINT: "bf16", **properties}) for name, properties in found]
 
 
 def _numbers(best: Candidate, name: str, properties: dict[str, str]) -> Candidate:
@@ -97,7 +101,7 @@ def _thread_choices(best: Candidate, cpu: Cpu) -> list[Candidate]:
 
 
 def _batch_choices(best: Candidate) -> list[Candidate]:
-    sizes = [size for size in (512, 128, 1024) if size != best.max_batched_tokens]
+    sizes = [size for size in (1024, 256) if size != best.max_batched_tokens]
     return [
         *(best.changed(f"{size} batched tokens", max_batched_tokens=size) for size in sizes),
         best.changed("32 running", max_running=32),

@@ -6,7 +6,7 @@ from tuning_fakes import CONTROL, DEFAULTS, REFERENCE, Script, ScriptedLaborator
 from service.tuning import rounds
 from service.tuning.candidate import EXACT, Candidate, Sample
 from service.tuning.errors import TuningError
-from service.tuning.ledger import Entry
+from service.tuning.ledger import Entry, Ledger
 from service.tuning.plan import Plan
 from service.tuning.search import Outcome, Search
 from service.tuning.space import Stage
@@ -205,6 +205,31 @@ async def test_a_stage_varies_what_the_one_before_found() -> None:
     assert seen == ["b"]
     assert outcome.winner.candidate.name == "b, more"
     assert outcome.winner.candidate.max_batched_tokens == 512
+
+
+async def test_what_computes_the_same_numbers_is_not_measured_again() -> None:
+    kinds = [("a", "64", 0.04), ("b", "128", 0.04), ("c", "32", 0.03)]
+    found = [
+        Candidate(name=name, properties={"DYNAMIC_QUANTIZATION_GROUP_SIZE": groups})
+        for name, groups, _ in kinds
+    ]
+    scripts = {name: Script(alone=150, off=off) for name, _, off in kinds}
+    outcome = await searched(ScriptedLaboratory(scripts), plan(found))
+    twin = entry(outcome, "b")
+    assert (twin.state, twin.note, twin.samples) == ("same", "computes what a does", [])
+    assert entry(outcome, "c").samples
+
+
+def test_one_round_of_luck_does_not_outdo_what_more_rounds_found() -> None:
+    ledger = Ledger("balanced", CONTROL)
+    best, lucky = (ledger.entry(one) for one in candidates("best", "lucky"))
+    usual = Sample(alone_per_s=100, together_per_s=100, ttft_s=0.1)
+    best.samples = best.control = [usual] * 3
+    lucky.samples = [Sample(alone_per_s=104, together_per_s=104, ttft_s=0.1)]
+    lucky.control = [usual]
+    assert ledger.better(best, [lucky]) is best
+    lucky.samples, lucky.control = lucky.samples * 2, [usual] * 2
+    assert ledger.better(best, [lucky]) is lucky
 
 
 async def test_reproducible_takes_only_what_is_exact() -> None:
