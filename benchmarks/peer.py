@@ -1,6 +1,7 @@
 """A child process that does one job at a time; between jobs it only waits on a pipe."""
 
 import multiprocessing
+import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from multiprocessing.connection import Connection
 from typing import Generic, TypeVar, cast
 
 from benchmarks.errors import BenchmarkError
+from service.engine.large_pages import large_pages
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -29,7 +31,14 @@ class Peer(Generic[Job, Result]):
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=target, args=(theirs, *arguments), daemon=True)
-        self._process.start()
+        # An engine alone has what the service gives to its own.
+        added = large_pages(os.environ)
+        os.environ.update(added)
+        try:
+            self._process.start()
+        finally:
+            for name in added:
+                del os.environ[name]
         theirs.close()
 
     @property

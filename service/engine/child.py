@@ -13,6 +13,7 @@ from typing import cast
 
 from service.engine.config import EngineConfig
 from service.engine.frames import FrameReader, framed
+from service.engine.large_pages import large_pages
 from service.engine.messages import (
     Fatal,
     FromEngine,
@@ -191,6 +192,7 @@ def _environment(directory: str) -> dict[str, str]:
     paths = [str(_PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
     return {
         **os.environ,
+        **large_pages(os.environ),
         "PYTHONPATH": os.pathsep.join(path for path in paths if path),
         "TMPDIR": directory,
     }

@@ -58,3 +58,24 @@ def test_what_a_process_said_before_it_died_is_heard_by_who_writes_to_it_first(
     run: Callable[[Coroutine[Any, Any, str]], str],
 ) -> None:
     assert "scripted" in run(_die_before_a_message())
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [(None, "glibc.malloc.hugetlb=1"), ("glibc.malloc.check=0", "glibc.malloc.check=0")],
+)
+def test_an_engine_asks_for_large_pages_unless_the_operator_tunes_glibc(
+    given: str | None, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if given is not None:
+        monkeypatch.setenv("GLIBC_TUNABLES", given)
+
+    async def environment() -> dict[str, str]:
+        child = await Child.spawn(CONFIG, None, lambda _message: None)
+        try:
+            return psutil.Process(child.pid).environ()
+        finally:
+            await child.destroy()
+
+    assert asyncio.run(environment())["GLIBC_TUNABLES"] == expected
