@@ -21,7 +21,7 @@ class Candidate:
 
     name: str
     properties: Mapping[str, str] = field(default_factory=dict)
-    max_batched_tokens: int = 512
+    max_batched_tokens: int = 256
     max_running: int = 100
 
     def changed(

@@ -28,7 +28,8 @@ CPU_CLASSES = (
         flags=frozenset({"amx_tile"}),
         properties=_FLOAT32_GROUPS_64,
         reason="on 2 cores of a Xeon with AMX, SmolLM2-135M INT8, tokens/s against the engine's own bf16: "
-        "97 for 59 with one request, 1354 for 1404 with 64; of a 1.5B model 13.7 for 6.2, and 176 for 188",
+        "97 for 59 with one request, 1354 for 1404 with 64; of a 1.5B model 13.7 for 6.2, and 176 for 188. "
+        "On another such machine 1.32 times with one, 0.92 with 64: docs/tuning.md",
     ),
     MachineClass(
         name="AVX-512 VNNI",

@@ -11,7 +11,6 @@ from service.tuning.objective import Objective
 from service.tuning.space import Stage, cpu_stages, other_device_stages
 
 ENGINE_DEFAULTS = "engine defaults"
-_ENGINE_BATCHED_TOKENS = 256
 SHIPPED = "shipped"
 
 
@@ -40,7 +39,7 @@ def make_plan(objective: Objective, budget_s: float, *, device: str, cpu: Cpu) -
     if device != "CPU":
         return _other_device(objective, budget_s, device)
     exact = Candidate(name="exact", properties=dict(EXACT))
-    engine = Candidate(name=ENGINE_DEFAULTS, max_batched_tokens=_ENGINE_BATCHED_TOKENS)
+    engine = Candidate(name=ENGINE_DEFAULTS)
     shipped = Candidate(name=SHIPPED, properties=shipped_properties(device, cpu.flags))
     is_exact = objective == "reproducible"
     return Plan(

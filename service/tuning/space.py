@@ -45,11 +45,8 @@ def other_device_stages() -> tuple[Stage, ...]:
 def _number_choices(best: Candidate, cpu: Cpu) -> list[Candidate]:
     has_bf16 = bool({"amx_bf16", "avx512_bf16"} & set(cpu.flags))
     # With float32 the CPU's paged attention takes a KV cache in f16 and refuses one in bf16.
-    kv_f16 = _numbers(best, "f32 groups 64 kv f16", {HINT: "f32", GROUPS: "64", KV: "f16"})
     found = [
-        kv_f16,
-        # Alone it may lose too much at many requests, for which larger steps make up.
-        kv_f16.changed("1024 batched tokens", max_batched_tokens=1024),
+        _numbers(best, "f32 groups 64 kv f16", {HINT: "f32", GROUPS: "64", KV: "f16"}),
         _numbers(best, "f32 groups 32", {HINT: "f32", GROUPS: "32"}),
         _numbers(best, "f32 groups 128", {HINT: "f32", GROUPS: "128"}),
         *(_bf16_choices(best) if has_bf16 else []),
@@ -104,7 +101,7 @@ def _thread_choices(best: Candidate, cpu: Cpu) -> list[Candidate]:
 
 
 def _batch_choices(best: Candidate) -> list[Candidate]:
-    sizes = [size for size in (1024, 256) if size != best.max_batched_tokens]
+    sizes = [size for size in (512, 128, 1024) if size != best.max_batched_tokens]
     return [
         *(best.changed(f"{size} batched tokens", max_batched_tokens=size) for size in sizes),
         best.changed("32 running", max_running=32),

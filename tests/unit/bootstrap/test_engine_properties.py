@@ -67,13 +67,13 @@ def test_a_tuning_wins_over_the_class(model: Path) -> None:
 def test_explicit_properties_win_over_a_tuning(model: Path, properties: dict[str, str]) -> None:
     tune(model, "throughput", TUNED)
     found = choice(model, properties=properties)
-    assert (found.properties, found.max_batched_tokens, found.origin) == (properties, 512, "the settings")
+    assert (found.properties, found.max_batched_tokens, found.origin) == (properties, 256, "the settings")
 
 
 def test_reproducible_mode_wins_over_a_tuning_for_speed(model: Path) -> None:
     tune(model, "throughput", TUNED)
     found = choice(model, reproducible=True)
-    assert (found.properties, found.max_batched_tokens, found.max_running) == (NEEDED, 512, 100)
+    assert (found.properties, found.max_batched_tokens, found.max_running) == (NEEDED, 256, 100)
     assert found.origin == "reproducible mode"
 
 
@@ -87,7 +87,7 @@ def test_a_reproducible_tuning_serves_a_model_in_reproducible_mode(model: Path) 
 def test_and_no_other_model(model: Path) -> None:
     tune(model, "reproducible", NEEDED)
     found = choice(model)
-    assert (found.properties, found.max_batched_tokens) == (OF_THE_CLASS, 512)
+    assert (found.properties, found.max_batched_tokens) == (OF_THE_CLASS, 256)
     assert found.origin.startswith("defaults for")
 
 

@@ -24,7 +24,7 @@ def entry(key: TuningKey = KEY, **properties: str) -> TuningEntry:
         objective="balanced",
         name="best",
         properties=properties,
-        max_batched_tokens=1024,
+        max_batched_tokens=512,
         max_running=64,
         tuned_at=datetime(2026, 11, 28, tzinfo=UTC),
         budget_s=60,
@@ -171,7 +171,7 @@ def test_the_service_uses_what_was_tuned_and_says_when(model: Path) -> None:
     write(places(model, None), entry(tuning_key(model, "CPU"), INFERENCE_PRECISION_HINT="bf16"))
     choice = choose(ModelSettings(path=model), "CPU")
     assert choice.properties == {"INFERENCE_PRECISION_HINT": "bf16"}
-    assert (choice.max_batched_tokens, choice.max_running) == (1024, 64)
+    assert (choice.max_batched_tokens, choice.max_running) == (512, 64)
     assert choice.origin == "tuned for this machine on 2026-11-28 (balanced)"
 
 
@@ -181,7 +181,7 @@ def test_what_the_operator_set_wins_over_what_was_tuned(model: Path) -> None:
     assert limited.properties == {"ENABLE_CPU_PINNING": "NO"}
     assert (limited.max_batched_tokens, limited.max_running) == (256, 64)
     explicit = choose(ModelSettings(path=model, properties={}), "CPU")
-    assert (explicit.properties, explicit.max_batched_tokens, explicit.origin) == ({}, 512, "the settings")
+    assert (explicit.properties, explicit.max_batched_tokens, explicit.origin) == ({}, 256, "the settings")
     ignored = choose(ModelSettings(path=model, tuning=False), "CPU")
     assert ignored.properties["INFERENCE_PRECISION_HINT"] == "f32"
     assert ignored.origin.startswith("defaults for ")
