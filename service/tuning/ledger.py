@@ -75,13 +75,13 @@ class Ledger:
         return score(self.objective, entry.gain, usual_together=self.usual_together)
 
     def twin(self, entry: Entry) -> Entry | None:
-        """An earlier one that computes the very same numbers, as its distance tells: it is as fast."""
+        """Another one that computes the very same numbers, as its distance tells, and that the engine runs."""
         return next(
             (
                 one
                 for one in (self.control, *self.entries)
                 if one.distance == entry.distance
-                and one.state != "same"
+                and one.state not in ("same", "failed")
                 and entry.candidate.differs_in_numbers_alone(one.candidate)
             ),
             None,
