@@ -75,7 +75,7 @@ class Ledger:
         return score(self.objective, entry.gain, usual_together=self.usual_together)
 
     def twin(self, entry: Entry) -> Entry | None:
-        """Another one that computes the very same numbers, as its distance tells, and that the engine runs."""
+        """Another one that computes the same numbers, as its distance tells, and that the engine runs."""
         return next(
             (
                 one
